@@ -1,0 +1,132 @@
+"""Runs a dealer's trials on the pool, and watches clock, progress and ledger meanwhile."""
+
+import os
+import threading
+import time
+from typing import NamedTuple
+
+from rich.console import Console
+
+from tune_metalr.attempts import Attempts, read_attempts
+from tune_metalr.checkpoints import Checkpoints
+from tune_metalr.dealer import Dealer
+from tune_metalr.errors import UserError
+from tune_metalr.ledger import Ledger
+from tune_metalr.progress import Progress
+from tune_metalr.provenance import utc_now
+from tune_metalr.ray_pool import (
+    MAX_ATTEMPTS,
+    Pool,
+    PoolEvents,
+    SessionOptions,
+    TrialWork,
+    ray_session,
+)
+from tune_metalr.signals import listen
+from tune_metalr.trial import Status, Trial, failed_outcome, identity_columns
+from tune_metalr.work_order import WorkOrder
+
+_POLL_SECONDS = 0.1
+_COMPACT_EVERY = 256
+"""Trials between two compactions."""
+
+
+class DriverOptions(NamedTuple):
+    """What the driver needs to know of the run and the study."""
+
+    cpus: int | None
+    """CPUs of a private cluster; `None` takes those that this process may use."""
+    address: str | None
+    max_hours: float | None
+    threads_per_trial: int
+    reuse_actors: bool
+
+
+class Driver:
+    """The driver's side of a run: Tune works in a thread, this one watches."""
+
+    def __init__(
+        self, ledger: Ledger, order: WorkOrder, options: DriverOptions, console: Console
+    ) -> None:
+        self._ledger = ledger
+        self._order = order
+        self._options = options
+        self._console = console
+        self._machine_error: str | None = None
+        self._pool_error: BaseException | None = None
+
+    def run(self, dealer: Dealer) -> None:
+        """Run trials until none is left or the time is up.
+
+        Raises:
+            UserError: The machine failed, for example with a full disk.
+        """
+        options = self._options
+        cpus = options.cpus or len(os.sched_getaffinity(0))
+        if options.address is None and cpus < options.threads_per_trial:
+            raise UserError(
+                f"threads_per_trial is {options.threads_per_trial}, but there are {cpus} CPUs"
+            )
+        with ray_session(
+            SessionOptions(cpus, options.address, options.threads_per_trial)
+        ) as session:
+            listen()
+            pool = Pool(
+                session,
+                TrialWork(self._order),
+                threads_per_trial=options.threads_per_trial,
+                reuse_actors=options.reuse_actors,
+            )
+            self._watch(pool, dealer)
+
+    def _watch(self, pool: Pool, dealer: Dealer) -> None:
+        thread = threading.Thread(target=self._fit, args=(pool, dealer), daemon=True)
+        progress = Progress(dealer, self._console)
+        deadline = _deadline(self._options.max_hours)
+        compacted = dealer.num_ended
+        thread.start()
+        with progress.shown():
+            while thread.is_alive() and time.monotonic() < deadline:
+                thread.join(_POLL_SECONDS)
+                progress.update()
+                if dealer.num_ended - compacted >= _COMPACT_EVERY:
+                    self._ledger.compact()
+                    compacted = dealer.num_ended
+                if self._machine_error:
+                    raise UserError(
+                        f"{self._machine_error}; put it right and run the same command again"
+                    )
+        if self._pool_error:
+            raise self._pool_error
+
+    def _fit(self, pool: Pool, dealer: Dealer) -> None:
+        events = PoolEvents(
+            deal=dealer.next,
+            ended=dealer.ended,
+            lost=lambda trial_id: self._record_lost(dealer, trial_id),
+            machine_error=self._hear_machine_error,
+        )
+        try:
+            pool.run(events)
+        except BaseException as error:  # handed to the watching thread
+            self._pool_error = error
+
+    def _hear_machine_error(self, reason: str) -> None:
+        self._machine_error = reason
+
+    def _record_lost(self, dealer: Dealer, trial_id: str) -> None:
+        """Record a trial whose worker was lost in every attempt; its checkpoint is kept."""
+        item = dealer.wanted(trial_id)
+        files = Checkpoints(self._ledger.unfinished).files(trial_id)
+        attempts = read_attempts(files.attempts) or Attempts(MAX_ATTEMPTS, 0.0, utc_now(), 0.0)
+        self._ledger.record(
+            identity_columns(item.trial, item.method)
+            | failed_outcome(f"its worker process was lost {MAX_ATTEMPTS} times")
+            | attempts.columns()
+            | self._order.provenance
+        )
+        dealer.ended(trial_id, Status.FAILED)
+
+
+def _deadline(max_hours: float | None) -> float:
+    return float("inf") if max_hours is None else time.monotonic() + max_hours * 3600

@@ -1,0 +1,88 @@
+"""From a study to its trials, deterministically."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tune_metalr.errors import UserError
+from tune_metalr.methods import method_revision
+from tune_metalr.study import MethodChoice, Study, WorkloadChoice, method_name
+from tune_metalr.trial import Role, Trial, WantedTrial
+from tune_metalr.workloads import WORKLOADS
+
+
+def expand(study: Study, data_versions: Mapping[str, str]) -> list[WantedTrial]:
+    """Return the study's untuned trials: seed by seed, so that a part of them is balanced.
+
+    Args:
+        study: The choices.
+        data_versions: Version of the data by name of the source.
+
+    Raises:
+        UserError: Two methods are the same, so that their comparison means nothing.
+    """
+    wanted = [
+        WantedTrial(
+            trial=_trial(study, workload, method=choice, lr=lr, seed=seed, data=data_versions),
+            role=Role.BASELINE,
+            method=method_name(name, choice, lr),
+            target_accuracy=_target(workload),
+        )
+        for seed in study.seeds
+        for workload in study.workloads
+        for name, choice in study.methods.items()
+        for lr in choice.lr
+    ]
+    _refuse_twins(wanted)
+    return wanted
+
+
+def _trial(
+    study: Study,
+    choice: WorkloadChoice,
+    *,
+    method: MethodChoice,
+    lr: float,
+    seed: int,
+    data: Mapping[str, str],
+) -> Trial:
+    workload = WORKLOADS[choice.name]
+    return Trial(
+        workload=workload.name,
+        workload_settings=workload.settings(),
+        data_version=data[workload.source.name],
+        optimizer=method.optimizer,
+        schedule=method.schedule,
+        controller=method.controller,
+        hyperparameters=_hyperparameters(method, lr),
+        method_revision=method_revision(method.optimizer, method.schedule, method.controller),
+        seed=seed,
+        epochs=choice.epochs or study.epochs,
+        batch_size=study.batch_size,
+        train_examples=choice.train_examples,
+        precision=study.precision,
+        threads=study.threads_per_trial,
+    )
+
+
+def _target(choice: WorkloadChoice) -> float:
+    return WORKLOADS[choice.name].target_accuracy if choice.target is None else choice.target
+
+
+def _hyperparameters(method: MethodChoice, lr: float) -> dict[str, Any]:
+    """Return every number of the method; what is left to the optimizer's default is left out."""
+    settings = {
+        "lr": lr,
+        "warmup_fraction": method.warmup_fraction,
+        "weight_decay": method.weight_decay,
+        "clip_norm": method.clip_norm,
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    return given | method.keywords()
+
+
+def _refuse_twins(wanted: list[WantedTrial]) -> None:
+    names: dict[str, str] = {}
+    for item in wanted:
+        first = names.setdefault(item.trial.trial_id, item.method)
+        if first != item.method:
+            raise UserError(f"methods '{first}' and '{item.method}' are the same; remove one")

@@ -1,0 +1,229 @@
+"""The results store of one study: a folder of whole files that any reader can open.
+
+    study.yaml                 the study as run
+    wanted.parquet             what it wants: trial, role, the study's names
+    run.json                   the command that completes it
+    trials/<trial_id>.parquet  one outcome, independent of why it was wanted
+    trials/segment-*.parquet   many outcomes, compacted by the driver
+    proposals/<search>.parquet what a sampler suggested and was told
+    unfinished/                checkpoints
+    set-aside/                 damaged and foreign files, moved out of the way by the driver
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from tune_metalr.errors import UserError
+from tune_metalr.rows import (
+    PROPOSAL_COLUMNS,
+    WANTED_COLUMNS,
+    DamagedFileError,
+    NewerSchemaError,
+    best_rows,
+    read_table,
+    read_trials,
+    to_bytes,
+    to_table,
+)
+from tune_metalr.storage import SCRATCH_PREFIX, remove_scratch, write_whole
+from tune_metalr.trial import COLUMNS, Status, WantedTrial
+
+_MAX_SEGMENTS = 8
+
+
+class TrialRows(NamedTuple):
+    """The ledger's trials, one row each, and the files that could not be read."""
+
+    table: pa.Table
+    damaged: dict[str, str]
+    """File name -> what is wrong with it."""
+
+
+class Ledger:
+    """Reads and writes one results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.unfinished = root / "unfinished"
+        self._trials = root / "trials"
+        self._proposals = root / "proposals"
+
+    def create(self) -> None:
+        """Make the folders.
+
+        Raises:
+            UserError: They cannot be made or written to.
+        """
+        try:
+            for folder in (self._trials, self._proposals, self.unfinished):
+                folder.mkdir(parents=True, exist_ok=True)
+                write_whole(folder / "probe", b"")
+                (folder / "probe").unlink()
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {self.root} ({error.strerror}); choose another --results"
+            ) from error
+
+    # Trials
+
+    def record(self, row: Mapping[str, Any]) -> None:
+        """Write one trial's outcome, replacing an earlier row of its own file."""
+        path = self._trials / f"{row['trial_id']}.parquet"
+        write_whole(path, to_bytes(to_table([row], COLUMNS)))
+
+    def trials(self) -> TrialRows:
+        """Read every trial that was ever recorded here.
+
+        Raises:
+            UserError: A row was written by a later version.
+        """
+        tables, damaged = [to_table([], COLUMNS)], {}
+        for path in self._trial_files():
+            try:
+                table = read_trials(path)
+                _check_name(path, table)
+            except FileNotFoundError:
+                continue  # compacted since it was listed: its rows are in a segment
+            except DamagedFileError as error:
+                damaged[path.name] = str(error)
+                continue
+            except NewerSchemaError as error:
+                raise UserError(str(error)) from error
+            tables.append(table)
+        return TrialRows(best_rows(pa.concat_tables(tables)), damaged)
+
+    def statuses(self) -> dict[str, Status]:
+        """Return the status of every recorded trial."""
+        table = self.trials().table
+        pairs = zip(table["trial_id"].to_pylist(), table["status"].to_pylist(), strict=True)
+        return {trial_id: Status(status) for trial_id, status in pairs}
+
+    # Upkeep: only for the driver, which holds the lock
+
+    def tidy(self) -> dict[str, str]:
+        """Set damaged files aside, drop scratch files, compact; return what was set aside."""
+        remove_scratch(self._trials)
+        rows = self.trials()
+        for name in rows.damaged:
+            target = self.root / "set-aside" / name
+            target.parent.mkdir(exist_ok=True)
+            (self._trials / name).replace(target)
+        self.compact()
+        return rows.damaged
+
+    def compact(self) -> None:
+        """Put finished rows of single files into one segment; merge segments when many.
+
+        The segment is in place before the files that it replaces are removed: a reader and a
+        crash between the two find a row twice, never none.
+        """
+        files = self._trial_files()
+        segments = [path for path in files if _is_segment(path)]
+        replaced = [path for path in files if not _is_segment(path)]
+        if len(segments) >= _MAX_SEGMENTS:
+            replaced += segments
+        tables = []
+        for path in list(replaced):
+            try:
+                tables.append(read_trials(path))
+            except (DamagedFileError, FileNotFoundError):
+                replaced.remove(path)
+        if len(replaced) < 2:
+            return
+        data = to_bytes(best_rows(pa.concat_tables(tables)))
+        name = f"segment-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+        write_whole(self._trials / name, data)
+        for path in replaced:
+            if path.name != name:
+                path.unlink(missing_ok=True)
+
+    # What the study wants
+
+    def write_study(
+        self, text: str, wanted: Sequence[WantedTrial], command: Sequence[str]
+    ) -> None:
+        """Record the study as run, its expansion, and the command that completes it."""
+        rows = [
+            {
+                "trial_id": item.trial.trial_id,
+                "role": item.role,
+                "workload": item.trial.workload,
+                "method": item.method,
+                "seed": item.trial.seed,
+                "target_accuracy": item.target_accuracy,
+            }
+            for item in wanted
+        ]
+        write_whole(self.root / "study.yaml", text.encode())
+        write_whole(self.root / "wanted.parquet", to_bytes(to_table(rows, WANTED_COLUMNS)))
+        write_whole(self.root / "run.json", json.dumps({"command": list(command)}).encode())
+
+    def wanted(self) -> pa.Table:
+        """Return the study's current expansion.
+
+        Raises:
+            UserError: The folder is no results folder, or its expansion is damaged.
+        """
+        try:
+            return read_table(self.root / "wanted.parquet", WANTED_COLUMNS)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise UserError(
+                f"{self.root} holds no results: give the folder of one study, "
+                f"such as results/quickstart"
+            ) from error
+        except DamagedFileError as error:
+            raise UserError(f"{self.root}: {error}; run the study again to rewrite it") from error
+
+    def command(self) -> list[str]:
+        """Return the command that completes the study."""
+        try:
+            command: list[str] = json.loads((self.root / "run.json").read_text())["command"]
+        except (OSError, ValueError, KeyError):
+            return ["tune-metalr", "run", str(self.root / "study.yaml")]
+        return command
+
+    # Proposals
+
+    def record_proposals(self, search_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write all proposals of a search so far, replacing what was there."""
+        path = self._proposals / f"{search_id}.parquet"
+        write_whole(path, to_bytes(to_table(rows, PROPOSAL_COLUMNS)))
+
+    def proposals(self) -> pa.Table:
+        """Return the proposals of every search, in the order of their indices.
+
+        Raises:
+            UserError: A file is damaged.
+        """
+        tables = [to_table([], PROPOSAL_COLUMNS)]
+        for path in sorted(self._proposals.glob("*.parquet")):
+            try:
+                tables.append(read_table(path, PROPOSAL_COLUMNS))
+            except DamagedFileError as error:
+                raise UserError(f"{path}: {error}; delete it and run the study again") from error
+        return pa.concat_tables(tables).sort_by(
+            [("search_id", "ascending"), ("index", "ascending")]
+        )
+
+    def _trial_files(self) -> list[Path]:
+        try:
+            files = [path for path in self._trials.iterdir() if path.is_file()]
+        except OSError:
+            return []
+        return sorted(path for path in files if not path.name.startswith(SCRATCH_PREFIX))
+
+
+def _is_segment(path: Path) -> bool:
+    return path.name.startswith("segment-")
+
+
+def _check_name(path: Path, table: pa.Table) -> None:
+    if _is_segment(path):
+        return
+    if table["trial_id"].to_pylist() != [path.stem]:
+        raise DamagedFileError(f"{path.name} is not named after the one trial it holds")

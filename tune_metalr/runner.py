@@ -1,0 +1,163 @@
+"""From a study to a complete ledger; running again is how a run is resumed."""
+
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from tune_metalr.checkpoints import Checkpoints
+from tune_metalr.dealer import Dealer
+from tune_metalr.driver import Driver, DriverOptions
+from tune_metalr.errors import UserError
+from tune_metalr.expansion import expand
+from tune_metalr.ledger import Ledger
+from tune_metalr.lock import driver_lock
+from tune_metalr.provenance import provenance
+from tune_metalr.signals import InterruptedRunError, interruptible
+from tune_metalr.study import Study
+from tune_metalr.study_file import StudyFile, load_study
+from tune_metalr.trial import WantedTrial
+from tune_metalr.work_order import WorkOrder
+from tune_metalr.workloads import WORKLOADS
+from tune_metalr.workloads.cache import DataPlaces, data_places, prepare
+
+
+class RunOptions(NamedTuple):
+    """How a study is run; none of it changes its results."""
+
+    results: Path
+    """Parent of the study's own folder."""
+    data_dir: Path | None = None
+    cpus: int | None = None
+    address: str | None = None
+    max_hours: float | None = None
+    checkpoint_seconds: float = 10.0
+    reuse_actors: bool = True
+
+
+class RunEnd(NamedTuple):
+    """How a run ended."""
+
+    folder: Path
+    exit_code: int
+    """0 only if every wanted trial is completed, diverged or pruned."""
+
+
+def run_study(path: Path, options: RunOptions, console: Console) -> RunEnd:
+    """Run what the study still lacks.
+
+    Raises:
+        UserError: Something is wrong with the study, the data or the folder.
+    """
+    study_file = load_study(path)
+    if study_file.study.searches:
+        raise UserError(f"{path}: searches are not run by this version; remove 'searches'")
+    ledger = Ledger(options.results / study_file.study.name)
+    ledger.create()
+    command = completing_command(path, options)
+    with interruptible(), driver_lock(ledger.root):
+        try:
+            exit_code = _Run(study_file, ledger, command, options, console).execute()
+        except InterruptedRunError as interruption:
+            console.print(f"Stopped. To go on: {shlex.join(command)}", soft_wrap=True)
+            exit_code = interruption.exit_code
+    return RunEnd(ledger.root, exit_code)
+
+
+def completing_command(path: Path, options: RunOptions) -> list[str]:
+    """Return the command that goes on with the study."""
+    command = ["tune-metalr", "run", str(path), "--results", str(options.results)]
+    for name in ("data_dir", "cpus", "address", "max_hours"):
+        value = getattr(options, name)
+        if value is not None:
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    return command
+
+
+def wanted_trials(study: Study, places: DataPlaces) -> list[WantedTrial]:
+    """Prepare the study's data and return its trials.
+
+    Raises:
+        UserError: Data cannot be read, or are fewer than a workload asks for.
+    """
+    versions = {}
+    for choice in study.workloads:
+        workload = WORKLOADS[choice.name]
+        prepared = prepare(workload.source, places)
+        versions[workload.source.name] = prepared.version
+        available = prepared.train_examples - workload.validation_examples
+        if (choice.train_examples or 0) > available:
+            raise UserError(
+                f"workload '{choice.name}': train_examples is {choice.train_examples}, but only "
+                f"{available} examples are left for training"
+            )
+    return expand(study, versions)
+
+
+class _Run:
+    """One run of a study whose folder is locked."""
+
+    def __init__(
+        self,
+        study_file: StudyFile,
+        ledger: Ledger,
+        command: list[str],
+        options: RunOptions,
+        console: Console,
+    ) -> None:
+        self._study_file = study_file
+        self._ledger = ledger
+        self._command = command
+        self._options = options
+        self._console = console
+
+    def execute(self) -> int:
+        """Run the trials that have no result; return the exit code."""
+        places = data_places(
+            self._options.data_dir, fallback=self._options.results / ".data-cache"
+        )
+        wanted = wanted_trials(self._study_file.study, places)
+        dealer = self._resume(wanted)
+        if dealer.num_waiting:
+            self._console.print(f"{dealer.num_waiting} of {dealer.num_trials} trials to run.")
+            self._driver(places).run(dealer)
+        self._ledger.compact()
+        return self._exit_code(dealer)
+
+    def _resume(self, wanted: list[WantedTrial]) -> Dealer:
+        """Tidy what an earlier run left, record what is wanted now, and take up its results."""
+        ledger = self._ledger
+        for name, reason in ledger.tidy().items():
+            self._console.print(f"Set aside as {name}: {reason}", soft_wrap=True)
+        ledger.write_study(self._study_file.text, wanted, self._command)
+        recorded = ledger.statuses()
+        finished = {trial_id for trial_id, status in recorded.items() if status.is_result}
+        Checkpoints(ledger.unfinished).sweep(finished=finished)
+        return Dealer(wanted, recorded)
+
+    def _driver(self, places: DataPlaces) -> Driver:
+        order = WorkOrder(
+            results=self._ledger.root.resolve(),
+            places=places,
+            checkpoint_seconds=self._options.checkpoint_seconds,
+            provenance=provenance(),
+        )
+        options = DriverOptions(
+            cpus=self._options.cpus,
+            address=self._options.address,
+            max_hours=self._options.max_hours,
+            threads_per_trial=self._study_file.study.threads_per_trial,
+            reuse_actors=self._options.reuse_actors,
+        )
+        return Driver(self._ledger, order, options, self._console)
+
+    def _exit_code(self, dealer: Dealer) -> int:
+        if not dealer.num_missing:
+            return 0
+        self._console.print(
+            f"{dealer.num_missing} of {dealer.num_trials} trials have no result. "
+            f"To go on: {shlex.join(self._command)}",
+            soft_wrap=True,
+        )
+        return 1

@@ -1,0 +1,131 @@
+"""Reads a study's YAML file; a mistake in it is named by line, field and what was expected."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from tune_metalr.errors import UserError
+from tune_metalr.study import (
+    AnalysisChoice,
+    Dimension,
+    Study,
+    WorkloadChoice,
+    nearest,
+)
+
+Path_ = tuple[str | int, ...]
+
+_FIELDS_UNDER: dict[str, type[BaseModel]] = {
+    "": Study,
+    "workloads": WorkloadChoice,
+    "analysis": AnalysisChoice,
+    "space": Dimension,
+}
+
+
+class StudyFile(NamedTuple):
+    """A study and the text that it was read from."""
+
+    study: Study
+    text: str
+
+
+def load_study(path: Path) -> StudyFile:
+    """Read and check a study.
+
+    Raises:
+        UserError: One line per mistake: file, line, field, what was expected.
+    """
+    text = _read(path)
+    lines, data = _parse(path, text)
+    try:
+        return StudyFile(Study.model_validate(data), text)
+    except ValidationError as error:
+        mistakes = (_describe(path, lines, mistake) for mistake in error.errors())
+        raise UserError("\n".join(dict.fromkeys(mistakes))) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder; give a study's YAML file") from None
+    except FileNotFoundError:
+        raise UserError(f"no study file {path}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not a text file in UTF-8") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _parse(path: Path, text: str) -> tuple[dict[Path_, int], dict[str, Any]]:
+    """Return the line of each field, counted from 1, and the file's content."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UserError(f"{path}:{line}: not valid YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    if node is None:
+        raise UserError(f"{path} is empty; a study needs name, workloads, epochs, seeds, methods")
+    if not isinstance(data, dict):
+        raise UserError(f"{path}:1: expected fields such as 'name: my-study'")
+    lines = {}
+    for field, line in _walk(node, ()):
+        if field in lines and isinstance(field[-1], str):
+            raise UserError(f"{path}:{line}: {_dotted(field)} is given twice")
+        lines[field] = line
+    return lines, data
+
+
+def _walk(node: yaml.Node, at: Path_) -> Iterator[tuple[Path_, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            field = (*at, str(key.value))
+            yield field, key.start_mark.line + 1
+            yield from _walk(value, field)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield (*at, index), item.start_mark.line + 1
+            yield from _walk(item, (*at, index))
+
+
+def _describe(path: Path, lines: dict[Path_, int], mistake: Any) -> str:
+    """Return one line about a mistake that pydantic found."""
+    field = tuple(part for part in mistake["loc"] if isinstance(part, str | int))
+    known = field
+    while known and known not in lines:
+        known = known[:-1]  # a missing field, or pydantic's own name for a branch
+    line = lines.get(known, 1)
+    shown = field if mistake["type"] == "missing" else known
+    where = f"{_dotted(shown)}: " if shown else ""
+    return f"{path}:{line}: {where}{_message(field, mistake)}"
+
+
+def _message(field: Path_, mistake: Any) -> str:
+    kind, message = mistake["type"], mistake["msg"]
+    if kind == "extra_forbidden":
+        parent = next((p for p in reversed(field[:-1]) if str(p) in _FIELDS_UNDER), "")
+        return f"unknown key{nearest(str(field[-1]), _FIELDS_UNDER[str(parent)].model_fields)}"
+    if kind == "missing":
+        return "required, but not given"
+    if kind == "value_error":
+        return str(mistake["ctx"]["error"])
+    if kind == "string_pattern_mismatch":
+        return f"'{mistake['input']}' may hold letters, digits, '.', '_' and '-' only"
+    message = message.replace("Input should be", "expected").replace("Value error, ", "")
+    return f"{message[0].lower()}{message[1:]}, got {_short(mistake['input'])}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _dotted(field: Path_) -> str:
+    return ".".join(str(part) for part in field)

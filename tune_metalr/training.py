@@ -1,0 +1,214 @@
+"""The training loop of one trial: torch only; it knows neither ray nor files.
+
+Everything random is drawn from streams named by (workload, seed, epoch), so that a run that is
+resumed at an epoch's end gives the same numbers as one that was never stopped.
+"""
+
+import math
+import random
+import time
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from tune_metalr.methods.build import build_controller, build_optimizer
+from tune_metalr.seeds import derive_seed
+from tune_metalr.trial import Status, Trial
+from tune_metalr.workloads.task import Batch, Task
+
+DIVERGENCE_MULTIPLE = 5.0
+"""A mean epoch loss above this multiple of chance loss counts as divergence."""
+
+
+class Score(NamedTuple):
+    """What an evaluation gives."""
+
+    loss_nats: float
+    """Mean over examples."""
+    accuracy: float
+
+
+class Training:
+    """One trial in the making: `run_epoch` until `is_over`, then `finish`."""
+
+    def __init__(self, trial: Trial, task: Task) -> None:
+        torch.set_num_threads(trial.threads)
+        self.trial = trial
+        self._task = task
+        self._model = task.build_model()
+        self._optimizer = build_optimizer(trial, self._model.parameters())
+        self._controller = build_controller(
+            trial, self._optimizer, total_steps=max(1, trial.epochs * task.steps_per_epoch)
+        )
+        self._clip_norm: float | None = trial.hyperparameters.get("clip_norm")
+        self._record: dict[str, Any] = {
+            "train_loss_curve_nats": [],
+            "validation_loss_curve_nats": [],
+            "validation_accuracy_curve": [],
+            "epoch_seconds": [],
+            "learning_rates": [],
+            "evaluation_seconds": 0.0,
+            "cpu_seconds": 0.0,
+            "divergence": None,
+        }
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs trained so far."""
+        return len(self._record["epoch_seconds"])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the budget is spent or the trial has diverged."""
+        return self._record["divergence"] is not None or self.epochs_done >= self.trial.epochs
+
+    def run_epoch(self) -> None:
+        """Train one epoch, then score the first validation rows."""
+        cpu_start = time.process_time()
+        epoch = self.epochs_done
+        self._seed_epoch(epoch)
+        start = time.perf_counter()
+        loss_nats = self._train_epoch(epoch)
+        self._record["epoch_seconds"].append(time.perf_counter() - start)
+        self._record["train_loss_curve_nats"].append(_finite(loss_nats))
+        self._record["divergence"] = self._divergence(loss_nats)
+        if self._record["divergence"] is None:
+            score = self._evaluate(self._task.curve_batches())
+            self._record["validation_loss_curve_nats"].append(_finite(score.loss_nats))
+            self._record["validation_accuracy_curve"].append(score.accuracy)
+            self._controller.end_epoch(score.loss_nats)
+        self._record["cpu_seconds"] += time.process_time() - cpu_start
+
+    def finish(self) -> dict[str, Any]:
+        """Score the whole validation split, then the test split; return outcome, curves, cost.
+
+        A diverged trial has no final score: its metrics are missing, never a number.
+        """
+        cpu_start = time.process_time()
+        divergence = self._record["divergence"]
+        validation = test = None
+        if divergence is None:
+            validation = self._evaluate(self._task.validation_batches())
+            test = self._evaluate(self._task.test_batches())
+        self._record["cpu_seconds"] += time.process_time() - cpu_start
+        return self.spent() | {
+            "status": Status.COMPLETED if divergence is None else Status.DIVERGED,
+            "error": divergence,
+            "validation_accuracy": validation and validation.accuracy,
+            "validation_loss_nats": validation and _finite(validation.loss_nats),
+            "test_accuracy": test and test.accuracy,
+            "test_loss_nats": test and _finite(test.loss_nats),
+        }
+
+    def spent(self) -> dict[str, Any]:
+        """Return curves and cost so far: every trial is charged, however it ends."""
+        steps = len(self._record["learning_rates"])
+        return {name: self._record[name] for name in _RECORDED} | {
+            "best_epoch": _best_epoch(self._record["validation_accuracy_curve"]),
+            "epochs_done": self.epochs_done,
+            "steps": steps,
+            "train_seconds": sum(self._record["epoch_seconds"]),
+            "probe_seconds": 0.0,
+            "gradient_evaluations": steps,
+            "forward_evaluations": self._controller.forward_evaluations,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that `load_state_dict` needs to go on bit for bit."""
+        return {
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "controller": self._controller.state_dict(),
+            "forward_evaluations": self._controller.forward_evaluations,
+            "record": self._record,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the end of the epoch at which `state` was taken."""
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._controller.load_state_dict(state["controller"])
+        self._controller.forward_evaluations = state["forward_evaluations"]
+        self._record = state["record"]
+
+    def _train_epoch(self, epoch: int) -> float:
+        """Return the mean loss per example, in nats; not finite if any step's was not."""
+        self._model.train()
+        total = torch.zeros((), dtype=torch.float64)
+        count = 0
+        learning_rates = self._record["learning_rates"]
+        for batch in self._task.train_batches(epoch):
+            self._optimizer.zero_grad(set_to_none=True)
+            loss = self._loss(batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if self._clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip_norm)
+            self._controller.step(loss)
+            learning_rates.append(self._controller.learning_rate)
+            total += loss.detach() * len(batch.labels)
+            count += len(batch.labels)
+        return float(total) / count
+
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        with self._autocast():
+            return functional.cross_entropy(self._model(batch.inputs), batch.labels)
+
+    def _evaluate(self, batches: Iterable[Batch]) -> Score:
+        start = time.perf_counter()
+        self._model.eval()
+        loss, correct, count = 0.0, 0, 0
+        with torch.inference_mode(), self._controller.evaluation(), self._autocast():
+            for batch in batches:
+                logits = self._model(batch.inputs)
+                loss += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
+                correct += int((logits.argmax(dim=1) == batch.labels).sum())
+                count += len(batch.labels)
+        self._record["evaluation_seconds"] += time.perf_counter() - start
+        return Score(loss_nats=loss / count, accuracy=correct / count)
+
+    def _divergence(self, loss_nats: float) -> str | None:
+        """Say why training has left the range that makes sense, if it has."""
+        epoch = self.epochs_done
+        limit = DIVERGENCE_MULTIPLE * math.log(self._task.num_classes)
+        if not math.isfinite(loss_nats):
+            return f"the loss was not finite in epoch {epoch}"
+        if not all(bool(torch.isfinite(p).all()) for p in self._model.parameters()):
+            return f"a parameter was not finite after epoch {epoch}"
+        if loss_nats > limit:
+            return f"the mean loss of epoch {epoch} was above {limit:.4g} nats"
+        return None
+
+    def _seed_epoch(self, epoch: int) -> None:
+        """Seed every global stream that a model or an optimizer may draw from."""
+        seed = derive_seed("epoch", self.trial.workload, self.trial.seed, epoch)
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        random.seed(seed)
+
+    def _autocast(self) -> Any:
+        if self.trial.precision == "bfloat16":
+            return torch.autocast("cpu", dtype=torch.bfloat16)
+        return nullcontext()
+
+
+_RECORDED = (
+    "train_loss_curve_nats",
+    "validation_loss_curve_nats",
+    "validation_accuracy_curve",
+    "epoch_seconds",
+    "learning_rates",
+    "evaluation_seconds",
+    "cpu_seconds",
+)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _best_epoch(accuracies: list[float]) -> int | None:
+    return accuracies.index(max(accuracies)) + 1 if accuracies else None

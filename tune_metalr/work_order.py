@@ -1,0 +1,16 @@
+"""What every worker of a run is told, once."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tune_metalr.workloads.cache import DataPlaces
+
+
+class WorkOrder(NamedTuple):
+    """Where outcomes and data belong, the same for all trials of a run."""
+
+    results: Path
+    places: DataPlaces
+    checkpoint_seconds: float
+    """A checkpoint is written at the first epoch's end after this long."""
+    provenance: dict[str, str | None]
