@@ -23,7 +23,8 @@ _BEAT_SECONDS = 1.0
 class Attempts(NamedTuple):
     """The attempts at one trial so far."""
 
-    count: int
+    number: int
+    """Of the last attempt, from 1."""
     lost_seconds: float
     started_utc: str
     """Start of the first attempt."""
@@ -33,7 +34,7 @@ class Attempts(NamedTuple):
     def columns(self) -> dict[str, Any]:
         """Return the ledger's columns of a trial that ends now."""
         return {
-            "attempts": self.count,
+            "attempts": self.number,
             "lost_seconds": self.lost_seconds,
             "started_utc": self.started_utc,
             "finished_utc": utc_now(),
@@ -50,7 +51,7 @@ def attempt(path: Path, checkpoint: Path) -> Iterator[Attempts]:
     else:
         lost = max(0.0, _modified(path) - max(earlier.began_unix_seconds, _modified(checkpoint)))
         attempts = earlier._replace(
-            count=earlier.count + 1,
+            number=earlier.number + 1,
             lost_seconds=earlier.lost_seconds + lost,
             began_unix_seconds=now,
         )

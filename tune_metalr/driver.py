@@ -18,15 +18,16 @@ from tune_metalr.ray_pool import (
     MAX_ATTEMPTS,
     Pool,
     PoolEvents,
+    RaySession,
     SessionOptions,
     TrialWork,
-    ray_session,
 )
-from tune_metalr.signals import listen
-from tune_metalr.trial import Status, Trial, failed_outcome, identity_columns
+from tune_metalr.trial import Status, failed_outcome, identity_columns
 from tune_metalr.work_order import WorkOrder
 
 _POLL_SECONDS = 0.1
+_FAREWELL_SECONDS = 10.0
+"""What Tune's thread has to notice that its cluster is gone, when the time was up."""
 _COMPACT_EVERY = 256
 """Trials between two compactions."""
 
@@ -62,25 +63,29 @@ class Driver:
             UserError: The machine failed, for example with a full disk.
         """
         options = self._options
-        cpus = options.cpus or len(os.sched_getaffinity(0))
-        if options.address is None and cpus < options.threads_per_trial:
-            raise UserError(
-                f"threads_per_trial is {options.threads_per_trial}, but there are {cpus} CPUs"
-            )
-        with ray_session(
-            SessionOptions(cpus, options.address, options.threads_per_trial)
-        ) as session:
-            listen()
-            pool = Pool(
-                session,
-                TrialWork(self._order),
+        session = RaySession(
+            SessionOptions(
+                cpus=options.cpus or available_cpus(),
+                address=options.address,
                 threads_per_trial=options.threads_per_trial,
-                reuse_actors=options.reuse_actors,
             )
-            self._watch(pool, dealer)
-
-    def _watch(self, pool: Pool, dealer: Dealer) -> None:
+        )
+        pool = Pool(
+            session,
+            TrialWork(self._order),
+            threads_per_trial=options.threads_per_trial,
+            reuse_actors=options.reuse_actors,
+        )
         thread = threading.Thread(target=self._fit, args=(pool, dealer), daemon=True)
+        with session:
+            in_time = self._watch(thread, dealer)
+        if not in_time:
+            thread.join(_FAREWELL_SECONDS)
+        elif self._pool_error:
+            raise self._pool_error
+
+    def _watch(self, thread: threading.Thread, dealer: Dealer) -> bool:
+        """Wait for the pool's thread; return whether it ended before the time was up."""
         progress = Progress(dealer, self._console)
         deadline = _deadline(self._options.max_hours)
         compacted = dealer.num_ended
@@ -96,8 +101,7 @@ class Driver:
                     raise UserError(
                         f"{self._machine_error}; put it right and run the same command again"
                     )
-        if self._pool_error:
-            raise self._pool_error
+        return not thread.is_alive()
 
     def _fit(self, pool: Pool, dealer: Dealer) -> None:
         events = PoolEvents(
@@ -126,6 +130,13 @@ class Driver:
             | self._order.provenance
         )
         dealer.ended(trial_id, Status.FAILED)
+
+
+def available_cpus() -> int:
+    """Return the CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _deadline(max_hours: float | None) -> float:

@@ -1,13 +1,13 @@
 """The results store of one study: a folder of whole files that any reader can open.
 
-    study.yaml                 the study as run
-    wanted.parquet             what it wants: trial, role, the study's names
-    run.json                   the command that completes it
-    trials/<trial_id>.parquet  one outcome, independent of why it was wanted
-    trials/segment-*.parquet   many outcomes, compacted by the driver
-    proposals/<search>.parquet what a sampler suggested and was told
-    unfinished/                checkpoints
-    set-aside/                 damaged and foreign files, moved out of the way by the driver
+study.yaml                 the study as run
+wanted.parquet             what it wants: trial, role, the study's names
+run.json                   the command that completes it
+trials/<trial_id>.parquet  one outcome, independent of why it was wanted
+trials/segment-*.parquet   many outcomes, compacted by the driver
+proposals/<search>.parquet what a sampler suggested and was told
+unfinished/                checkpoints
+set-aside/                 damaged and foreign files, moved out of the way by the driver
 """
 
 import hashlib
@@ -144,9 +144,7 @@ class Ledger:
 
     # What the study wants
 
-    def write_study(
-        self, text: str, wanted: Sequence[WantedTrial], command: Sequence[str]
-    ) -> None:
+    def write_study(self, text: str, wanted: Sequence[WantedTrial], command: Sequence[str]) -> None:
         """Record the study as run, its expansion, and the command that completes it."""
         rows = [
             {

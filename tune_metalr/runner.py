@@ -14,7 +14,6 @@ from tune_metalr.expansion import expand
 from tune_metalr.ledger import Ledger
 from tune_metalr.lock import driver_lock
 from tune_metalr.provenance import provenance
-from tune_metalr.signals import InterruptedRunError, interruptible
 from tune_metalr.study import Study
 from tune_metalr.study_file import StudyFile, load_study
 from tune_metalr.trial import WantedTrial
@@ -28,6 +27,8 @@ class RunOptions(NamedTuple):
 
     results: Path
     """Parent of the study's own folder."""
+    command: list[str]
+    """What the user is told to type to go on."""
     data_dir: Path | None = None
     cpus: int | None = None
     address: str | None = None
@@ -55,24 +56,9 @@ def run_study(path: Path, options: RunOptions, console: Console) -> RunEnd:
         raise UserError(f"{path}: searches are not run by this version; remove 'searches'")
     ledger = Ledger(options.results / study_file.study.name)
     ledger.create()
-    command = completing_command(path, options)
-    with interruptible(), driver_lock(ledger.root):
-        try:
-            exit_code = _Run(study_file, ledger, command, options, console).execute()
-        except InterruptedRunError as interruption:
-            console.print(f"Stopped. To go on: {shlex.join(command)}", soft_wrap=True)
-            exit_code = interruption.exit_code
+    with driver_lock(ledger.root):
+        exit_code = _Run(study_file, ledger, options, console).execute()
     return RunEnd(ledger.root, exit_code)
-
-
-def completing_command(path: Path, options: RunOptions) -> list[str]:
-    """Return the command that goes on with the study."""
-    command = ["tune-metalr", "run", str(path), "--results", str(options.results)]
-    for name in ("data_dir", "cpus", "address", "max_hours"):
-        value = getattr(options, name)
-        if value is not None:
-            command += [f"--{name.replace('_', '-')}", str(value)]
-    return command
 
 
 def wanted_trials(study: Study, places: DataPlaces) -> list[WantedTrial]:
@@ -102,21 +88,17 @@ class _Run:
         self,
         study_file: StudyFile,
         ledger: Ledger,
-        command: list[str],
         options: RunOptions,
         console: Console,
     ) -> None:
         self._study_file = study_file
         self._ledger = ledger
-        self._command = command
         self._options = options
         self._console = console
 
     def execute(self) -> int:
         """Run the trials that have no result; return the exit code."""
-        places = data_places(
-            self._options.data_dir, fallback=self._options.results / ".data-cache"
-        )
+        places = data_places(self._options.data_dir, fallback=self._options.results / ".data-cache")
         wanted = wanted_trials(self._study_file.study, places)
         dealer = self._resume(wanted)
         if dealer.num_waiting:
@@ -130,7 +112,7 @@ class _Run:
         ledger = self._ledger
         for name, reason in ledger.tidy().items():
             self._console.print(f"Set aside as {name}: {reason}", soft_wrap=True)
-        ledger.write_study(self._study_file.text, wanted, self._command)
+        ledger.write_study(self._study_file.text, wanted, self._options.command)
         recorded = ledger.statuses()
         finished = {trial_id for trial_id, status in recorded.items() if status.is_result}
         Checkpoints(ledger.unfinished).sweep(finished=finished)
@@ -157,7 +139,7 @@ class _Run:
             return 0
         self._console.print(
             f"{dealer.num_missing} of {dealer.num_trials} trials have no result. "
-            f"To go on: {shlex.join(self._command)}",
+            f"To go on: {shlex.join(self._options.command)}",
             soft_wrap=True,
         )
         return 1

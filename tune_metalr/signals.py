@@ -23,19 +23,12 @@ def interruptible() -> Iterator[None]:
 
     Further signals are ignored, so that an impatient second Ctrl-C cannot stop the clean-up.
     """
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    listen()
+    before = {number: signal.signal(number, _raise) for number in _SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def listen() -> None:
-    """Install the handlers; again after `ray.init`, which puts its own in their place."""
-    for number in _SIGNALS:
-        signal.signal(number, _raise)
 
 
 def _raise(number: int, frame: FrameType | None) -> NoReturn:

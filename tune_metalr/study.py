@@ -89,7 +89,8 @@ class WorkloadChoice(_Strict):
 
 class MethodChoice(BaseModel):
     """An optimizer with its rate and everything else that is fixed. Further keys are keywords
-    of the optimizer."""
+    of the optimizer.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -116,7 +117,7 @@ class MethodChoice(BaseModel):
         takes = OPTIMIZERS[self.optimizer].keywords
         for name in self.keywords():
             if name not in takes:
-                own = {field for field in type(self).model_fields} | takes
+                own = set(type(self).model_fields) | takes
                 raise ValueError(
                     f"optimizer '{self.optimizer}' takes no '{name}'{nearest(name, own)}"
                 )

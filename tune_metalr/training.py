@@ -32,6 +32,14 @@ class Score(NamedTuple):
     accuracy: float
 
 
+class EpochLoss(NamedTuple):
+    """What training on some batches gives."""
+
+    loss_nats: float
+    """Mean over examples, each at the weights it met; not finite if any step's was not."""
+    steps: int
+
+
 class Training:
     """One trial in the making: `run_epoch` until `is_over`, then `finish`."""
 
@@ -72,16 +80,49 @@ class Training:
         epoch = self.epochs_done
         self._seed_epoch(epoch)
         start = time.perf_counter()
-        loss_nats = self._train_epoch(epoch)
+        loss_nats = self.train_on(self._task.train_batches(epoch)).loss_nats
         self._record["epoch_seconds"].append(time.perf_counter() - start)
         self._record["train_loss_curve_nats"].append(_finite(loss_nats))
         self._record["divergence"] = self._divergence(loss_nats)
         if self._record["divergence"] is None:
-            score = self._evaluate(self._task.curve_batches())
+            score = self.evaluate(self._task.curve_batches())
             self._record["validation_loss_curve_nats"].append(_finite(score.loss_nats))
             self._record["validation_accuracy_curve"].append(score.accuracy)
             self._controller.end_epoch(score.loss_nats)
         self._record["cpu_seconds"] += time.process_time() - cpu_start
+
+    def train_on(self, batches: Iterable[Batch]) -> EpochLoss:
+        """Take one optimizer step on each batch."""
+        self._model.train()
+        total = torch.zeros((), dtype=torch.float64)
+        examples, steps = 0, 0
+        learning_rates = self._record["learning_rates"]
+        for batch in batches:
+            self._optimizer.zero_grad(set_to_none=True)
+            loss = self._loss(batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if self._clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip_norm)
+            self._controller.step(loss)
+            learning_rates.append(self._controller.learning_rate)
+            total += loss.detach() * len(batch.labels)
+            examples += len(batch.labels)
+            steps += 1
+        return EpochLoss(loss_nats=float(total) / examples, steps=steps)
+
+    def evaluate(self, batches: Iterable[Batch]) -> Score:
+        """Score batches with the evaluation weights; the model is not changed."""
+        start = time.perf_counter()
+        self._model.eval()
+        loss, correct, count = 0.0, 0, 0
+        with torch.inference_mode(), self._controller.evaluation(), self._autocast():
+            for batch in batches:
+                logits = self._model(batch.inputs)
+                loss += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
+                correct += int((logits.argmax(dim=1) == batch.labels).sum())
+                count += len(batch.labels)
+        self._record["evaluation_seconds"] += time.perf_counter() - start
+        return Score(loss_nats=loss / count, accuracy=correct / count)
 
     def finish(self) -> dict[str, Any]:
         """Score the whole validation split, then the test split; return outcome, curves, cost.
@@ -92,8 +133,8 @@ class Training:
         divergence = self._record["divergence"]
         validation = test = None
         if divergence is None:
-            validation = self._evaluate(self._task.validation_batches())
-            test = self._evaluate(self._task.test_batches())
+            validation = self.evaluate(self._task.validation_batches())
+            test = self.evaluate(self._task.test_batches())
         self._record["cpu_seconds"] += time.process_time() - cpu_start
         return self.spent() | {
             "status": Status.COMPLETED if divergence is None else Status.DIVERGED,
@@ -135,40 +176,9 @@ class Training:
         self._controller.forward_evaluations = state["forward_evaluations"]
         self._record = state["record"]
 
-    def _train_epoch(self, epoch: int) -> float:
-        """Return the mean loss per example, in nats; not finite if any step's was not."""
-        self._model.train()
-        total = torch.zeros((), dtype=torch.float64)
-        count = 0
-        learning_rates = self._record["learning_rates"]
-        for batch in self._task.train_batches(epoch):
-            self._optimizer.zero_grad(set_to_none=True)
-            loss = self._loss(batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if self._clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip_norm)
-            self._controller.step(loss)
-            learning_rates.append(self._controller.learning_rate)
-            total += loss.detach() * len(batch.labels)
-            count += len(batch.labels)
-        return float(total) / count
-
     def _loss(self, batch: Batch) -> torch.Tensor:
         with self._autocast():
             return functional.cross_entropy(self._model(batch.inputs), batch.labels)
-
-    def _evaluate(self, batches: Iterable[Batch]) -> Score:
-        start = time.perf_counter()
-        self._model.eval()
-        loss, correct, count = 0.0, 0, 0
-        with torch.inference_mode(), self._controller.evaluation(), self._autocast():
-            for batch in batches:
-                logits = self._model(batch.inputs)
-                loss += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
-                correct += int((logits.argmax(dim=1) == batch.labels).sum())
-                count += len(batch.labels)
-        self._record["evaluation_seconds"] += time.perf_counter() - start
-        return Score(loss_nats=loss / count, accuracy=correct / count)
 
     def _divergence(self, loss_nats: float) -> str | None:
         """Say why training has left the range that makes sense, if it has."""

@@ -4,17 +4,24 @@ Facts about Ray 2.60 that shape this file (measured on two cores):
 - A trial whose actor is reused costs milliseconds, one with a new actor seconds. Tune keeps
   one idle actor only, so that at a barrier it would stop workers and start new ones; raising
   the maximum of its private actor cache keeps them all. A test counts the processes.
-- The searcher deals no more trials than there are slots. A dealt trial then finds its warm
-  actor at once, and no placement group is made in vain.
+- Tune gives an idle actor to any trial that waits, also to one whose own actor is just
+  starting, and stops that one: with trials shorter than an actor's start, one CPU does all the
+  work. So the searcher deals each trial to a slot, slots differ in their resources, and an
+  actor serves its own slot alone. No placement group is then made twice.
 """
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tune_metalr.dealer import Idle
+from tune_metalr.errors import UserError
 from tune_metalr.ray_pool.session import RaySession
 from tune_metalr.trial import Status, Trial, WantedTrial
 from tune_metalr.work_order import WorkOrder
+
+if TYPE_CHECKING:
+    from ray import tune
 
 MAX_ATTEMPTS = 3
 """Attempts at a trial whose worker or node is lost."""
@@ -58,23 +65,37 @@ class Pool:
         self._threads_per_trial = threads_per_trial
         self._reuse_actors = reuse_actors
 
-    @property
-    def slots(self) -> int:
-        """Trials that run at once."""
-        return self._session.cpus // self._threads_per_trial
-
     def run(self, events: PoolEvents) -> None:
-        """Run trials until the dealer says that it is over and the last one has ended."""
+        """Connect, and run trials until the dealer is through and the last one has ended.
+
+        Raises:
+            UserError: The cluster cannot be reached, or has no room for a trial.
+        """
+        cpus = self._session.connect()
+        slots = cpus // self._threads_per_trial
+        if slots < 1:
+            raise UserError(f"a trial needs {self._threads_per_trial} CPUs, but there are {cpus}")
+        self._tuner(events, slots).fit()
+        self._session.disconnect()
+
+    def _tuner(self, events: PoolEvents, slots: int) -> "tune.Tuner":
         from ray import tune
 
-        from tune_metalr.ray_pool.tune_parts import DealtSearch, TrialActor, WarmActors
+        from tune_metalr.ray_pool.tune_parts import (
+            DealtSearch,
+            TrialActor,
+            WarmActors,
+            slot_resources,
+        )
 
         trainable = tune.with_parameters(TrialActor, work=self._work)
-        tuner = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": self._threads_per_trial}),
+        return tune.Tuner(
+            tune.with_resources(
+                trainable, functools.partial(slot_resources, cpus=self._threads_per_trial)
+            ),
             tune_config=tune.TuneConfig(
-                search_alg=DealtSearch(events, slots=self.slots),
-                scheduler=WarmActors(slots=self.slots),
+                search_alg=DealtSearch(events, slots=slots),
+                scheduler=WarmActors(),
                 num_samples=-1,
                 reuse_actors=self._reuse_actors,
             ),
@@ -86,4 +107,3 @@ class Pool:
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        tuner.fit()

@@ -6,18 +6,20 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, Self
 
-from typing import NamedTuple
+import psutil
 
 from tune_metalr.errors import UserError
 
 _FOLDER_PREFIX = "tune-metalr-ray-"
 _LONGEST_TEMP = 40
 """Ray puts sockets under its folder, and a socket's path has at most 107 characters."""
+
+_LAST_BREATH_SECONDS = 1.0
 
 _OBJECT_STORE_BYTES = 100 * 2**20
 """Data go through the disk cache; the store carries a trial's definition and its status."""
@@ -32,6 +34,8 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # Signals are handled by the runner; Tune's handler waits for the trials to end.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # After a shutdown, a call of Tune's thread would start a second cluster.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     # Relative paths mean the same in a worker as in the driver.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # Nothing is sent anywhere.
@@ -62,70 +66,108 @@ class SessionOptions(NamedTuple):
 
 
 class RaySession:
-    """An open connection to a cluster."""
+    """A cluster, or a place in one, for the length of a `with` block.
 
-    def __init__(self, folder: Path, cpus: int) -> None:
-        self.folder = folder
-        """Ray's and Tune's own files; deleted when the session closes."""
-        self.cpus = cpus
-
-
-@contextmanager
-def ray_session(options: SessionOptions) -> Iterator[RaySession]:
-    """Connect, and leave nothing behind: the folder is deleted, the private cluster stopped.
-
-    Raises:
-        UserError: The running cluster cannot be reached.
+    `connect` and `disconnect` take seconds in which Ray blocks in C, where a signal would have
+    to wait, so another thread than the one that leaves the block may call them. It has to be
+    one thread: the processes of a private cluster end with the thread that started them.
     """
-    _delete_abandoned_folders()
-    folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=_temp_root()))
-    with (folder / "owner").open("w") as owner:
-        fcntl.flock(owner, fcntl.LOCK_EX)
-        try:
-            yield RaySession(folder, _connect(options, folder))
-        finally:
-            _disconnect(folder)
+
+    def __init__(self, options: SessionOptions) -> None:
+        self._options = options
+        self._started: set[psutil.Process] = set()
+
+    def __enter__(self) -> Self:
+        """Make the session's folder; nothing is started yet."""
+        os.environ.update(_ENVIRONMENT)
+        threads = str(self._options.threads_per_trial)
+        os.environ.update({"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads})
+        _delete_abandoned_folders()
+        self.folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=_temp_root()))
+        """Ray's and Tune's own files; held by a lock for as long as this process lives."""
+        self._owner = (self.folder / "owner").open("w")
+        fcntl.flock(self._owner, fcntl.LOCK_EX)
+        self._strangers = _children()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave nothing behind: no process of a private cluster, no folder."""
+        if self._options.address is None:
+            _kill(self._started | (_children() - self._strangers))
+        self._owner.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def connect(self) -> int:
+        """Start the private cluster or join the running one; return its CPUs.
+
+        Raises:
+            UserError: The running cluster cannot be reached.
+        """
+        if self._options.address is None:
+            _start(self.folder, self._options.cpus)
+            return self._options.cpus
+        return _join(self._options.address)
+
+    def disconnect(self) -> None:
+        """Leave the cluster politely, which `__exit__` cannot wait for."""
+        # Some of them outlive the cluster by half a minute, as nobody's children.
+        self._started = _children() - self._strangers
+        import ray
+
+        ray.shutdown()
 
 
-def _connect(options: SessionOptions, folder: Path) -> int:
-    """Connect to the cluster and return its CPUs."""
-    os.environ.update(_ENVIRONMENT)
-    threads = str(options.threads_per_trial)
-    os.environ.update({"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads})
-    if options.address is None:
-        os.environ.update(_PRIVATE_ENVIRONMENT)
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+def _start(folder: Path, cpus: int) -> None:
+    """Start a cluster that only this process can join."""
+    os.environ.update(_PRIVATE_ENVIRONMENT | {"RAY_AUTH_TOKEN": secrets.token_hex(32)})
     import ray
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    if options.address is None:
-        ray.init(
-            address="local",
-            num_cpus=options.cpus,
-            num_gpus=0,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            _temp_dir=str(folder),
-            _plasma_directory=str(folder),
-        )
-        return options.cpus
-    try:
-        ray.init(address=options.address, log_to_driver=False, logging_level=logging.CRITICAL)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or ["no answer"])[0]
-        raise UserError(f"cannot reach a Ray cluster at {options.address}: {reason}") from error
-    return int(ray.cluster_resources().get("CPU", 0))
+    ray.init(
+        address="local",
+        num_cpus=cpus,
+        num_gpus=0,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.CRITICAL,
+        _temp_dir=str(folder),
+        _plasma_directory=str(folder),
+    )
 
 
-def _disconnect(folder: Path) -> None:
+def _join(address: str) -> int:
+    """Join a running cluster, which goes on when this process leaves; return its CPUs."""
     import ray
 
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
-        ray.shutdown()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or ["no answer"])[0]
+        raise UserError(f"cannot reach a Ray cluster at {address}: {reason}") from error
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return int(resources.get("CPU", 0))
+
+
+def _children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
+
+
+def _kill(processes: set[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+    deadline = time.monotonic() + _LAST_BREATH_SECONDS
+    while any(_lives(process) for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _delete_abandoned_folders() -> None:

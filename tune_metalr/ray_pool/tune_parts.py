@@ -1,6 +1,6 @@
 """The parts that Ray Tune calls: actor, searcher, scheduler. Imported once ray is set up."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
@@ -11,10 +11,17 @@ from tune_metalr.ray_pool.pool import PoolEvents, Work
 from tune_metalr.trial import Status
 
 
-class TrialActor(tune.Trainable):  # type: ignore[misc]
+class Running(NamedTuple):
+    """A trial that is with Tune."""
+
+    trial_id: str
+    slot: int
+
+
+class TrialActor(tune.Trainable):
     """A warm process: each call to `step` runs one whole trial."""
 
-    def setup(self, config: dict[str, Any], *, work: Work) -> None:
+    def setup(self, config: dict[str, Any], *, work: Work) -> None:  # type: ignore[override]
         """Keep what was dealt; torch is imported by the first trial and stays."""
         self._config = config
         self._work = work
@@ -33,33 +40,35 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return {"status": str(status), "done": True}
 
 
-class DealtSearch(Searcher):  # type: ignore[misc]
-    """Passes the dealer's trials to Tune, and their ends back."""
+class DealtSearch(Searcher):
+    """Passes the dealer's trials to Tune, each to a free slot, and their ends back."""
 
     def __init__(self, events: PoolEvents, *, slots: int) -> None:
         super().__init__()
         self._events = events
-        self._slots = slots
-        self._running: dict[str, str] = {}
-        """Tune's name of a trial -> ours."""
+        self._free_slots = list(reversed(range(slots)))
+        self._running: dict[str, Running] = {}
+        """By Tune's name of a trial."""
 
     def suggest(self, trial_id: str) -> Any:
         """Deal a trial, nothing while all slots are taken, or `FINISHED`."""
-        if len(self._running) >= self._slots:
+        if not self._free_slots:
             return None
         dealt = self._events.deal()
         if dealt is Idle.OVER:
             return Searcher.FINISHED
         if isinstance(dealt, Idle):
             return None
-        self._running[trial_id] = dealt.trial.trial_id
-        return {"trial": dealt.trial.to_json(), "method": dealt.method}
+        slot = self._free_slots.pop()
+        self._running[trial_id] = Running(dealt.trial.trial_id, slot)
+        return {"trial": dealt.trial.to_json(), "method": dealt.method, "slot": slot}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell how a trial ended; an error means that its worker was lost every time."""
-        ours = self._running.pop(trial_id)
+        ours, slot = self._running.pop(trial_id)
+        self._free_slots.append(slot)
         if error or result is None:
             self._events.lost(ours)
         elif "machine_error" in result:
@@ -78,17 +87,21 @@ class DealtSearch(Searcher):  # type: ignore[misc]
         """Do nothing: a study resumes from its ledger."""
 
 
-class WarmActors(FIFOScheduler):  # type: ignore[misc]
+class WarmActors(FIFOScheduler):
     """First in, first out; it stops no trial. It only makes Tune keep every idle actor."""
 
-    def __init__(self, *, slots: int) -> None:
-        super().__init__()
-        self._slots = slots
-        self._raised = False
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._kept: set[Any] = set()
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Raise the actor cache's maximum when the first trial shows its resources."""
-        if not self._raised:
-            cache = tune_controller._tune_controller._actor_cache
-            cache.increase_max(trial.placement_group_factory, by=self._slots)
-            self._raised = True
+        """Let Tune's actor cache keep one actor for each slot that is dealt to."""
+        slot = trial.placement_group_factory
+        if slot not in self._kept:
+            tune_controller._tune_controller._actor_cache.increase_max(slot)
+            self._kept.add(slot)
+
+
+def slot_resources(config: dict[str, Any], *, cpus: int) -> tune.PlacementGroupFactory:
+    """Return what a trial needs; a byte of memory more or less tells the slots apart."""
+    return tune.PlacementGroupFactory([{"CPU": cpus, "memory": 1 + config["slot"]}])

@@ -37,6 +37,14 @@ class Split(NamedTuple):
     rows: Array
 
 
+class Sizes(NamedTuple):
+    """Examples of each split that are used."""
+
+    train: int
+    validation: int
+    test: int
+
+
 class Task:
     """The data of one trial. Splits and order depend on the workload and the seed alone."""
 
@@ -68,6 +76,11 @@ class Task:
         """Optimizer steps of one epoch, the last, smaller batch included."""
         return -(-len(self._train.rows) // self._trial.batch_size)
 
+    @property
+    def sizes(self) -> Sizes:
+        """Examples of each split."""
+        return Sizes(len(self._train.rows), len(self._validation.rows), len(self._test.rows))
+
     def build_model(self) -> nn.Module:
         """Initialise the model from the stream of (workload, seed)."""
         torch.manual_seed(derive_seed("weights", self._trial.workload, self._trial.seed))
@@ -75,7 +88,8 @@ class Task:
         if self._trial.workload_settings["model"] != "cnn":
             raise ValueError(f"unknown model {self._trial.workload_settings['model']!r}")
         model = SmallCNN(channels=channels, side=side, num_classes=self.num_classes)
-        return model.to(memory_format=torch.channels_last)
+        # torch's stubs do not know this form of `to`.
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def train_batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the epoch's batches; the order is drawn afresh for each epoch."""

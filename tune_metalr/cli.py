@@ -1,0 +1,175 @@
+"""The command line: parse, delegate, print. Commands import what they need when they run."""
+
+import os
+import shlex
+import sys
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tune_metalr.errors import UserError
+from tune_metalr.signals import InterruptedRunError, interruptible
+
+app = typer.Typer(
+    help="Compare learning-rate methods, and see how much tuning each one replaces.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="A study's YAML file.")]
+ResultsPath = Annotated[
+    Path, typer.Argument(metavar="RESULTS", help="Folder of one study, as results/quickstart.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Local mirror of the data sets, in the hub's layout. Else TUNE_METALR_DATA, "
+        "else the Hugging Face hub."
+    ),
+]
+Cpus = Annotated[int | None, typer.Option(min=1, help="CPUs to use; all, if not given.")]
+
+
+class Listing(StrEnum):
+    """What `list` can print."""
+
+    WORKLOADS = "workloads"
+    METHODS = "methods"
+    SAMPLERS = "samplers"
+
+
+@app.command()
+def run(
+    study: StudyPath,
+    results: Annotated[Path, typer.Option(help="Where the study's folder is made.")] = Path(
+        "results"
+    ),
+    data_dir: DataDir = None,
+    cpus: Cpus = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a running Ray cluster; 'auto' finds it.")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0, help="Stop after this long; running again goes on.")
+    ] = None,
+    checkpoint_seconds: Annotated[
+        float, typer.Option(min=0, help="Least time between two checkpoints of a trial.")
+    ] = 10.0,
+) -> None:
+    """Run what a study still lacks. The same command goes on after any interruption."""
+    command = _command("run", str(study), results=results, data_dir=data_dir, cpus=cpus,
+                       address=address, max_hours=max_hours)  # fmt: skip
+    try:
+        with interruptible():
+            exit_code = _run(
+                study,
+                results=results,
+                data_dir=data_dir,
+                cpus=cpus,
+                address=address,
+                max_hours=max_hours,
+                checkpoint_seconds=checkpoint_seconds,
+                command=command,
+            )
+    except InterruptedRunError as interruption:
+        print(f"Stopped. To go on: {shlex.join(command)}")
+        exit_code = interruption.exit_code
+    sys.stdout.flush()
+    # At once: after a run that was cut short, threads of Ray Tune are in the way of a normal end.
+    os._exit(exit_code)
+
+
+@app.command()
+def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
+    """Show what a study will cost here, and the smallest p-value that its seeds can reach."""
+    from rich.console import Console
+
+    from tune_metalr.cli_tables import print_plan
+    from tune_metalr.driver import available_cpus
+    from tune_metalr.plan import plan_study
+    from tune_metalr.runner import wanted_trials
+    from tune_metalr.study_file import load_study
+    from tune_metalr.workloads.cache import data_places
+
+    loaded = load_study(study).study
+    cpus = cpus or available_cpus()
+    with tempfile.TemporaryDirectory(prefix="tune-metalr-data-") as scratch:
+        places = data_places(data_dir, fallback=Path(scratch))
+        wanted = wanted_trials(loaded, places)
+        print_plan(plan_study(loaded, wanted, places, cpus=cpus), len(loaded.seeds), Console())
+
+
+@app.command()
+def status(results: ResultsPath) -> None:
+    """Show how far a study is, and the command that completes it."""
+    from rich.console import Console
+
+    from tune_metalr.cli_tables import print_status
+    from tune_metalr.ledger import Ledger
+    from tune_metalr.status import study_status
+
+    ledger = Ledger(results)
+    found = study_status(ledger)
+    print_status(found, shlex.join(ledger.command()), Console())
+
+
+@app.command(name="list")
+def list_(what: Listing) -> None:
+    """List what a study can name."""
+    from rich.console import Console
+
+    from tune_metalr.cli_tables import print_methods, print_samplers, print_workloads
+
+    printers = {
+        Listing.WORKLOADS: print_workloads,
+        Listing.METHODS: print_methods,
+        Listing.SAMPLERS: print_samplers,
+    }
+    printers[what](Console())
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors."""
+    import json
+
+    from tune_metalr.study import Study
+
+    typer.echo(json.dumps(Study.model_json_schema(), indent=2))
+
+
+def _run(study: Path, **options: Any) -> int:
+    """Run the study, print its table, and return the exit code."""
+    from rich.console import Console
+
+    from tune_metalr.cli_tables import print_summary
+    from tune_metalr.runner import RunOptions, run_study
+
+    console = Console()
+    end = run_study(study, RunOptions(**options), console)
+    print_summary(end.folder, console)
+    return end.exit_code
+
+
+def _command(*words: str, **options: object) -> list[str]:
+    """Return a command line of ours; options without a value are left out."""
+    command = ["tune-metalr", *words]
+    for name, value in options.items():
+        if value is not None:
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    return command
+
+
+def main() -> None:
+    """Run the command line; a user's error is one line per mistake and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        for line in str(error).splitlines():
+            print(f"tune-metalr: {line}", file=sys.stderr)
+        sys.exit(2)
