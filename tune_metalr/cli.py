@@ -6,7 +6,7 @@ import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -79,9 +79,7 @@ def run(
     except InterruptedRunError as interruption:
         print(f"Stopped. To go on: {shlex.join(command)}")
         exit_code = interruption.exit_code
-    sys.stdout.flush()
-    # At once: after a run that was cut short, threads of Ray Tune are in the way of a normal end.
-    os._exit(exit_code)
+    _leave(exit_code)
 
 
 @app.command()
@@ -165,6 +163,13 @@ def _command(*words: str, **options: object) -> list[str]:
     return command
 
 
+def _leave(exit_code: int) -> NoReturn:
+    """End at once: after a run that was cut short, threads of Ray Tune bar a normal end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
+
+
 def main() -> None:
     """Run the command line; a user's error is one line per mistake and exit code 2."""
     try:
@@ -172,4 +177,4 @@ def main() -> None:
     except UserError as error:
         for line in str(error).splitlines():
             print(f"tune-metalr: {line}", file=sys.stderr)
-        sys.exit(2)
+        _leave(2)

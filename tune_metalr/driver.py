@@ -3,7 +3,8 @@
 import os
 import threading
 import time
-from typing import NamedTuple
+import traceback
+from typing import NamedTuple, NoReturn
 
 from rich.console import Console
 
@@ -22,12 +23,16 @@ from tune_metalr.ray_pool import (
     SessionOptions,
     TrialWork,
 )
+from tune_metalr.storage import write_whole
 from tune_metalr.trial import Status, failed_outcome, identity_columns
 from tune_metalr.work_order import WorkOrder
 
 _POLL_SECONDS = 0.1
 _FAREWELL_SECONDS = 10.0
 """What Tune's thread has to notice that its cluster is gone, when the time was up."""
+_MAX_LOST_IN_A_ROW = 4
+"""After so many trials without one that ended, the workers are to blame, not the trials."""
+
 _COMPACT_EVERY = 256
 """Trials between two compactions."""
 
@@ -54,6 +59,7 @@ class Driver:
         self._options = options
         self._console = console
         self._machine_error: str | None = None
+        self._lost_in_a_row = 0
         self._pool_error: BaseException | None = None
 
     def run(self, dealer: Dealer) -> None:
@@ -82,7 +88,7 @@ class Driver:
         if not in_time:
             thread.join(_FAREWELL_SECONDS)
         elif self._pool_error:
-            raise self._pool_error
+            self._raise_pool_error(self._pool_error)
 
     def _watch(self, thread: threading.Thread, dealer: Dealer) -> bool:
         """Wait for the pool's thread; return whether it ended before the time was up."""
@@ -106,8 +112,8 @@ class Driver:
     def _fit(self, pool: Pool, dealer: Dealer) -> None:
         events = PoolEvents(
             deal=dealer.next,
-            ended=dealer.ended,
-            lost=lambda trial_id: self._record_lost(dealer, trial_id),
+            ended=lambda trial_id, status: self._hear_end(dealer, trial_id, status),
+            lost=lambda trial_id, reason: self._record_lost(dealer, trial_id, reason),
             machine_error=self._hear_machine_error,
         )
         try:
@@ -115,21 +121,40 @@ class Driver:
         except BaseException as error:  # handed to the watching thread
             self._pool_error = error
 
+    def _raise_pool_error(self, error: BaseException) -> NoReturn:
+        if isinstance(error, UserError):
+            raise error
+        details = self._ledger.root / "pool-error.txt"
+        write_whole(details, "".join(traceback.format_exception(error)).encode())
+        raise UserError(
+            f"Ray Tune stopped with {type(error).__name__} (details in {details}); "
+            f"the same command goes on"
+        ) from error
+
     def _hear_machine_error(self, reason: str) -> None:
         self._machine_error = reason
 
-    def _record_lost(self, dealer: Dealer, trial_id: str) -> None:
+    def _record_lost(self, dealer: Dealer, trial_id: str, reason: str) -> None:
         """Record a trial whose worker was lost in every attempt; its checkpoint is kept."""
         item = dealer.wanted(trial_id)
         files = Checkpoints(self._ledger.unfinished).files(trial_id)
         attempts = read_attempts(files.attempts) or Attempts(MAX_ATTEMPTS, 0.0, utc_now(), 0.0)
         self._ledger.record(
             identity_columns(item.trial, item.method)
-            | failed_outcome(f"its worker process was lost {MAX_ATTEMPTS} times")
+            | failed_outcome(f"its worker was lost {MAX_ATTEMPTS} times: {reason}")
             | attempts.columns()
             | self._order.provenance
         )
         dealer.ended(trial_id, Status.FAILED)
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row >= _MAX_LOST_IN_A_ROW:
+            self._machine_error = (
+                f"{self._lost_in_a_row} trials in a row lost their worker: {reason}"
+            )
+
+    def _hear_end(self, dealer: Dealer, trial_id: str, status: Status) -> None:
+        dealer.ended(trial_id, status)
+        self._lost_in_a_row = 0
 
 
 def available_cpus() -> int:

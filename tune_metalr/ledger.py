@@ -85,8 +85,7 @@ class Ledger:
         tables, damaged = [to_table([], COLUMNS)], {}
         for path in self._trial_files():
             try:
-                table = read_trials(path)
-                _check_name(path, table)
+                tables.append(_read(path))
             except FileNotFoundError:
                 continue  # compacted since it was listed: its rows are in a segment
             except DamagedFileError as error:
@@ -94,7 +93,6 @@ class Ledger:
                 continue
             except NewerSchemaError as error:
                 raise UserError(str(error)) from error
-            tables.append(table)
         return TrialRows(best_rows(pa.concat_tables(tables)), damaged)
 
     def statuses(self) -> dict[str, Status]:
@@ -130,7 +128,7 @@ class Ledger:
         tables = []
         for path in list(replaced):
             try:
-                tables.append(read_trials(path))
+                tables.append(_read(path))
             except (DamagedFileError, FileNotFoundError):
                 replaced.remove(path)
         if len(replaced) < 2:
@@ -220,8 +218,11 @@ def _is_segment(path: Path) -> bool:
     return path.name.startswith("segment-")
 
 
-def _check_name(path: Path, table: pa.Table) -> None:
-    if _is_segment(path):
-        return
-    if table["trial_id"].to_pylist() != [path.stem]:
+def _read(path: Path) -> pa.Table:
+    """Read a file of trials; a file that is not named as ours are is none of ours."""
+    if path.suffix != ".parquet":
+        raise DamagedFileError(f"{path.name} is not a Parquet file")
+    table = read_trials(path)
+    if not _is_segment(path) and table["trial_id"].to_pylist() != [path.stem]:
         raise DamagedFileError(f"{path.name} is not named after the one trial it holds")
+    return table

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tune_metalr.study import Study, method_names
-from tune_metalr.timing import Estimate, estimate
 from tune_metalr.trial import Trial, WantedTrial
 from tune_metalr.workloads.cache import DataPlaces
 
@@ -29,6 +28,9 @@ def plan_study(
     study: Study, wanted: Sequence[WantedTrial], places: DataPlaces, *, cpus: int
 ) -> Plan:
     """Time each kind of trial for a moment and add up."""
+    # Imported here: it needs torch, and the terms of a plan do not.
+    from tune_metalr.timing import Estimate, estimate
+
     estimates: dict[tuple[object, ...], Estimate] = {}
     for item in wanted:
         kind = _kind(item.trial)

@@ -35,8 +35,8 @@ class PoolEvents(NamedTuple):
 
     deal: Callable[[], WantedTrial | Idle]
     ended: Callable[[str, Status], None]
-    lost: Callable[[str], None]
-    """The trial's worker was lost in each of its attempts."""
+    lost: Callable[[str, str], None]
+    """The trial's worker was lost in each of its attempts; how, the last time."""
     machine_error: Callable[[str], None]
     """A worker could not read or write; no trial is to blame."""
 
@@ -88,14 +88,15 @@ class Pool:
             slot_resources,
         )
 
+        search = DealtSearch(events, slots=slots)
         trainable = tune.with_parameters(TrialActor, work=self._work)
         return tune.Tuner(
             tune.with_resources(
                 trainable, functools.partial(slot_resources, cpus=self._threads_per_trial)
             ),
             tune_config=tune.TuneConfig(
-                search_alg=DealtSearch(events, slots=slots),
-                scheduler=WarmActors(),
+                search_alg=search,
+                scheduler=WarmActors(search),
                 num_samples=-1,
                 reuse_actors=self._reuse_actors,
             ),

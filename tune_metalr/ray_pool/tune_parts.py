@@ -1,5 +1,7 @@
 """The parts that Ray Tune calls: actor, searcher, scheduler. Imported once ray is set up."""
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ray import tune
@@ -49,6 +51,8 @@ class DealtSearch(Searcher):
         self._free_slots = list(reversed(range(slots)))
         self._running: dict[str, Running] = {}
         """By Tune's name of a trial."""
+        self.last_error: str | None = None
+        """How Tune described the last loss of a worker."""
 
     def suggest(self, trial_id: str) -> Any:
         """Deal a trial, nothing while all slots are taken, or `FINISHED`."""
@@ -70,7 +74,7 @@ class DealtSearch(Searcher):
         ours, slot = self._running.pop(trial_id)
         self._free_slots.append(slot)
         if error or result is None:
-            self._events.lost(ours)
+            self._events.lost(ours, self.last_error or "no reason given")
         elif "machine_error" in result:
             self._events.machine_error(result["machine_error"])
         else:
@@ -88,10 +92,14 @@ class DealtSearch(Searcher):
 
 
 class WarmActors(FIFOScheduler):
-    """First in, first out; it stops no trial. It only makes Tune keep every idle actor."""
+    """First in, first out; it stops no trial.
 
-    def __init__(self) -> None:
+    It makes Tune keep every idle actor, and tells the search why a worker was lost.
+    """
+
+    def __init__(self, search: DealtSearch) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._search = search
         self._kept: set[Any] = set()
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
@@ -100,6 +108,12 @@ class WarmActors(FIFOScheduler):
         if slot not in self._kept:
             tune_controller._tune_controller._actor_cache.increase_max(slot)
             self._kept.add(slot)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Keep the last line of Tune's error file: of several losses, the last is described."""
+        with suppress(OSError, TypeError):
+            lines = Path(trial.error_file).read_text().split("\n")
+            self._search.last_error = [line.strip() for line in lines if line.strip()][-1][:200]
 
 
 def slot_resources(config: dict[str, Any], *, cpus: int) -> tune.PlacementGroupFactory:

@@ -1,0 +1,81 @@
+"""pandas' view of a ledger: one row per wanted trial, the study's names, nothing invented."""
+
+import pandas as pd
+import pytest
+
+from analysis.load import load_searches, load_trials
+from analysis.summary import summarize
+from tests.test_ledger import full_row, trial
+from tune_metalr.errors import UserError
+from tune_metalr.ledger import Ledger
+from tune_metalr.trial import COLUMNS, Role, Status, WantedTrial
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """Five wanted trials (two completed, one diverged, failed, missing) and a superseded one."""
+    ledger = Ledger(tmp_path / "study")
+    ledger.create()
+    wanted = [WantedTrial(trial(seed), Role.BASELINE, "new name", 0.9) for seed in range(5)]
+    ledger.write_study("name: study\n", wanted, [])
+    ledger.record(full_row(0, test_accuracy=0.5, method="old name"))
+    ledger.record(full_row(1, test_accuracy=0.7))
+    ledger.record(full_row(2, status=Status.DIVERGED, test_accuracy=None))
+    ledger.record(full_row(3, status=Status.FAILED, test_accuracy=None, train_examples=None))
+    ledger.record(full_row(9))
+    return ledger
+
+
+def test_every_wanted_trial_has_one_row_with_the_studys_name_and_role(ledger):
+    trials = load_trials(ledger.root)
+    assert list(trials["seed"]) == [0, 1, 2, 3, 4]
+    assert set(trials["method"]) == {"new name"}
+    assert set(trials["role"]) == {"baseline"}
+    assert list(trials["target_accuracy"]) == [0.9] * 5
+    assert {column.name for column in COLUMNS} <= set(trials.columns)
+    assert trials["status"].isna().tolist() == [False, False, False, False, True]
+
+
+def test_a_metric_that_does_not_exist_is_null(ledger):
+    trials = load_trials(str(ledger.root))
+    assert trials["test_accuracy"].isna().tolist() == [False, False, True, True, True]
+    assert trials["train_examples"].isna().tolist() == [False, False, False, True, True]
+    assert trials["steps"].dtype == pd.Int64Dtype()
+
+
+def test_superseded_trials_are_loadable(ledger):
+    superseded = load_trials(ledger.root, superseded=True)
+    assert list(superseded["seed"]) == [9]
+
+
+def test_proposals_are_joined_to_the_outcomes_that_they_point_to(ledger):
+    ledger.record_proposals(
+        "s",
+        [
+            {"search_id": "s", "index": index, "trial_id": trial(seed).trial_id, "repeat": 0}
+            for index, seed in enumerate([1, 0, 1, 7])
+        ],
+    )
+    searches = load_searches(ledger.root)
+    assert list(searches["index"]) == [0, 1, 2, 3]
+    assert searches["test_accuracy"].tolist()[:3] == [0.7, 0.5, 0.7]
+    assert pd.isna(searches["status"][3])
+
+
+def test_a_study_without_searches_has_no_proposals(ledger):
+    assert len(load_searches(ledger.root)) == 0
+
+
+def test_a_folder_without_a_study_is_named(tmp_path):
+    for load in (load_trials, load_searches):
+        with pytest.raises(UserError, match="holds no results"):
+            load(tmp_path)
+
+
+def test_a_summary_averages_completed_trials_and_counts_the_others(ledger):
+    (row,) = summarize(load_trials(ledger.root)).to_dict("records")
+    assert (row["wanted"], row["completed"], row["diverged"], row["failed"], row["missing"]) == (
+        5, 2, 1, 1, 1,
+    )  # fmt: skip
+    assert row["test_accuracy_mean"] == pytest.approx(0.6)
+    assert row["test_accuracy_sd"] == pytest.approx(0.02**0.5)

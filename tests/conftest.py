@@ -1,0 +1,108 @@
+"""What tests share: small studies, small trials, the mirror of real data, the command line."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tune_metalr.study_file import load_study
+from tune_metalr.trial import Trial
+from tune_metalr.workloads import WORKLOADS
+from tune_metalr.workloads.cache import DataPlaces, prepare
+
+REPOSITORY = Path(__file__).parents[1]
+COMMAND = [sys.executable, "-m", "tune_metalr"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep decoded data out of the user's cache; made once for all tests, and by subprocesses."""
+    cache = tmp_path_factory.mktemp("data-cache")
+    os.environ["TUNE_METALR_CACHE"] = str(cache)
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when it is imported
+    return cache
+
+
+@pytest.fixture(scope="session")
+def places(data_cache: Path) -> DataPlaces:
+    return DataPlaces(data_cache, None)
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The local mirror of the real data sets."""
+    named = os.environ.get("TUNE_METALR_DATA")
+    if not named:
+        pytest.skip("needs the mirror of the real data sets: set TUNE_METALR_DATA")
+    return Path(named).resolve()
+
+
+@pytest.fixture(scope="session")
+def make_trial(places: DataPlaces) -> Callable[..., Trial]:
+    """Return a maker of small trials on the bundled digits."""
+    workload = WORKLOADS["digits-cnn"]
+    version = prepare(workload.source, places).version
+
+    def make(**changes: Any) -> Trial:
+        fields: dict[str, Any] = {
+            "workload": workload.name,
+            "workload_settings": workload.settings(),
+            "data_version": version,
+            "optimizer": "sgd",
+            "schedule": "constant",
+            "controller": "fixed",
+            "hyperparameters": {"lr": 0.01, "momentum": 0.9, "warmup_fraction": 0.0},
+            "method_revision": "1-1-1",
+            "seed": 0,
+            "epochs": 2,
+            "batch_size": 64,
+            "train_examples": 256,
+            "precision": "float32",
+            "threads": 1,
+        }
+        return Trial(**(fields | changes))
+
+    return make
+
+
+SMALL_STUDY = """\
+name: small
+workloads:
+  - name: digits-cnn
+    train_examples: 128
+epochs: 2
+seeds: 3
+methods:
+  sgd: {optimizer: sgd, lr: [1e-3, 1e-2], momentum: 0.9}
+"""
+
+
+@pytest.fixture
+def study_path(tmp_path: Path) -> Path:
+    """A study of six short trials."""
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL_STUDY)
+    return path
+
+
+@pytest.fixture
+def write_study(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "study.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def tune_metalr(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does."""
+    command = [*COMMAND, *(str(argument) for argument in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+__all__ = ["COMMAND", "REPOSITORY", "SMALL_STUDY", "load_study", "tune_metalr"]

@@ -1,0 +1,111 @@
+"""The arrows of the design: what may import what. Lazy imports count."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Everything may import these; they import nothing of the project but each other.
+GROUND = {"trial", "seeds", "errors", "storage"}
+
+ARROWS = {
+    "__init__": set(),
+    "__main__": {"cli"},
+    "workloads": set(),
+    "methods": set(),
+    "training": {"methods", "workloads"},
+    "provenance": set(),
+    "attempts": {"provenance"},
+    "checkpoints": set(),
+    "rows": set(),
+    "ledger": {"rows"},
+    "lock": set(),
+    "signals": set(),
+    "work_order": {"workloads"},
+    "worker": {"training", "workloads", "checkpoints", "attempts", "ledger", "work_order"},
+    "study": {"methods", "workloads"},
+    "study_file": {"study"},
+    "expansion": {"study", "methods", "workloads"},
+    "proposals": set(),
+    "dealer": set(),
+    "ray_pool": {"dealer", "worker", "work_order"},
+    "progress": {"dealer"},
+    "driver": {
+        "attempts", "checkpoints", "dealer", "ledger", "progress", "provenance", "ray_pool",
+        "work_order",
+    },
+    "runner": {
+        "checkpoints", "dealer", "driver", "expansion", "ledger", "lock", "provenance", "study",
+        "study_file", "work_order", "workloads",
+    },
+    "status": {"ledger"},
+    "timing": {"training", "workloads"},
+    "plan": {"study", "timing", "workloads"},
+    "cli_tables": {"methods", "plan", "proposals", "status", "workloads", "analysis"},
+    "cli": {
+        "cli_tables", "driver", "ledger", "plan", "runner", "signals", "status", "study",
+        "study_file", "workloads",
+    },
+    "analysis": {"ledger"},
+}  # fmt: skip
+
+ONLY_IN = {"ray": {"ray_pool"}, "optuna": {"proposals"}, "typer": {"cli"}}
+WITHOUT_TORCH = {*ARROWS} - {"training", "worker", "timing", "workloads", "methods"}
+
+
+def modules():
+    for path in sorted((ROOT / "tune_metalr").rglob("*.py")):
+        yield path.relative_to(ROOT / "tune_metalr").parts[0].removesuffix(".py"), path
+    for path in sorted((ROOT / "analysis").rglob("*.py")):
+        yield "analysis", path
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(name):
+    """Return the house's part that an imported name belongs to."""
+    parts = name.split(".")
+    if parts[0] == "analysis":
+        return "analysis"
+    return parts[1] if parts[0] == "tune_metalr" and len(parts) > 1 else None
+
+
+def _name(value):
+    return getattr(value, "name", value)
+
+
+@pytest.mark.parametrize(("part", "path"), list(modules()), ids=_name)
+def test_imports_follow_the_arrows(part, path):
+    allowed = (GROUND if part in GROUND else ARROWS[part] | GROUND) | {part}
+    known = set(ARROWS) | GROUND
+    used = {ours(name) for name in imports(path)} & known
+    assert used <= allowed, f"{path.name} may not import {used - allowed}"
+
+
+@pytest.mark.parametrize(("part", "path"), list(modules()), ids=_name)
+def test_heavy_packages_have_one_home(part, path):
+    tops = {name.split(".")[0] for name in imports(path)}
+    for package, homes in ONLY_IN.items():
+        assert package not in tops or part in homes
+    if part in WITHOUT_TORCH or part in GROUND:
+        assert "torch" not in tops
+
+
+def test_no_arrow_is_left_over():
+    parts = {part for part, _ in modules()}
+    assert parts == set(ARROWS) | GROUND
+
+
+def test_files_hold_one_concept():
+    for _, path in modules():
+        assert len(path.read_text().splitlines()) <= 350, path

@@ -1,0 +1,200 @@
+"""The ledger: nothing lost, nothing doubled, nothing damaged taken for a result."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from tune_metalr.errors import UserError
+from tune_metalr.ledger import Ledger
+from tune_metalr.rows import to_bytes, to_table
+from tune_metalr.storage import write_whole
+from tune_metalr.trial import COLUMNS, Role, Status, Trial, WantedTrial, identity_columns
+
+EXAMPLES = {"string": "text of {}", "int64": 1000, "float64": 0.5, "list<float64>": [0.25]}
+
+
+def trial(seed=0):
+    return Trial(
+        workload="digits-cnn", workload_settings={"model": "cnn"}, data_version="v",
+        optimizer="sgd", schedule="constant", controller="fixed", hyperparameters={"lr": 0.1},
+        method_revision="1-1-1", seed=seed, epochs=3, batch_size=64, train_examples=100,
+        precision="float32", threads=1,
+    )  # fmt: skip
+
+
+def full_row(seed=0, **changes):
+    """Return a row with another value in every column."""
+    row = {}
+    for number, column in enumerate(COLUMNS):
+        example = EXAMPLES[column.dtype]
+        if isinstance(example, str):
+            row[column.name] = example.format(column.name)
+        elif isinstance(example, list):
+            row[column.name] = [value + number for value in example] * 3
+        else:
+            row[column.name] = example + number
+    return row | identity_columns(trial(seed), "sgd") | {"status": Status.COMPLETED} | changes
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(tmp_path / "results" / "study")
+    ledger.create()
+    return ledger
+
+
+def files(ledger):
+    return sorted(path.name for path in (ledger.root / "trials").iterdir())
+
+
+def test_every_column_comes_back_as_it_was_written(ledger):
+    row = full_row()
+    ledger.record(row)
+    ledger.record(full_row(seed=1))
+    expected = sorted([row, full_row(seed=1)], key=lambda each: each["trial_id"])
+    for _ in range(2):
+        table = ledger.trials().table
+        assert table.column_names == [column.name for column in COLUMNS]
+        assert sorted(table.to_pylist(), key=lambda each: each["trial_id"]) == expected
+        ledger.compact()
+    assert len(files(ledger)) == 1
+
+
+def test_what_does_not_exist_is_null(ledger):
+    ledger.record(identity_columns(trial(), "sgd") | {"status": Status.FAILED, "error": "broke"})
+    row = ledger.trials().table.to_pylist()[0]
+    assert row["error"] == "broke"
+    assert row["test_accuracy"] is row["validation_loss_nats"] is row["learning_rates"] is None
+
+
+def test_a_column_that_is_not_declared_is_refused(ledger):
+    with pytest.raises(ValueError, match="undeclared columns: acuracy"):
+        ledger.record(full_row(acuracy=1.0))
+
+
+def test_units_travel_with_the_file(ledger):
+    ledger.record(full_row())
+    field = pq.read_schema(next((ledger.root / "trials").iterdir())).field("validation_loss_nats")
+    assert field.metadata[b"unit"] == b"nats/example"
+
+
+def test_a_result_replaces_a_failure_and_a_failure_never_a_result(ledger):
+    ledger.record(full_row(status=Status.FAILED, finished_utc="2026-01-02"))
+    ledger.compact()
+    ledger.record(full_row(status=Status.COMPLETED, finished_utc="2026-01-01"))
+    ledger.record(full_row(seed=1))
+    ledger.compact()
+    ledger.record(full_row(status=Status.FAILED, finished_utc="2026-01-03"))
+    assert ledger.statuses() == {
+        trial(0).trial_id: Status.COMPLETED,
+        trial(1).trial_id: Status.COMPLETED,
+    }
+
+
+def test_a_crash_between_segment_and_removal_doubles_nothing(ledger):
+    for seed in range(4):
+        ledger.record(full_row(seed=seed))
+    singles = {path: path.read_bytes() for path in (ledger.root / "trials").iterdir()}
+    ledger.compact()
+    for path, data in singles.items():
+        path.write_bytes(data)
+    assert ledger.trials().table.num_rows == 4
+
+
+def test_many_segments_are_merged(ledger):
+    for block in range(10):
+        for seed in range(2):
+            ledger.record(full_row(seed=2 * block + seed))
+        ledger.compact()
+    assert len(files(ledger)) < 10
+    assert ledger.trials().table.num_rows == 20
+
+
+DAMAGE = {
+    "torn": lambda path: path.write_bytes(path.read_bytes()[:-40]),
+    "empty": lambda path: path.write_bytes(b""),
+    "renamed": lambda path: path.rename(path.with_name("0123456789abcdef0123.parquet")),
+    "foreign": lambda path: path.write_bytes(to_bytes(to_table([], COLUMNS).select(["seed"]))),
+    "text": lambda path: path.rename(path.with_suffix(".txt")),
+    "changed": lambda path: write_whole(
+        path, to_bytes(to_table([full_row(definition="{}")], COLUMNS))
+    ),
+    "no status": lambda path: write_whole(
+        path, to_bytes(to_table([full_row(status="done")], COLUMNS))
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_is_named_set_aside_and_its_trial_is_missing(ledger, damage):
+    ledger.record(full_row(seed=0))
+    ledger.record(full_row(seed=1))
+    damage(ledger.root / "trials" / f"{trial(0).trial_id}.parquet")
+    damaged = ledger.trials().damaged
+    assert len(damaged) == 1
+    assert ledger.statuses() == {trial(1).trial_id: Status.COMPLETED}
+    assert list(ledger.tidy()) == list(damaged)
+    assert [path.name for path in (ledger.root / "set-aside").iterdir()] == list(damaged)
+    assert ledger.trials().damaged == {}
+    assert ledger.statuses() == {trial(1).trial_id: Status.COMPLETED}
+
+
+def test_what_a_killed_writer_left_is_no_row(ledger):
+    (ledger.root / "trials" / ".writing-1234-x.parquet").write_bytes(b"half")
+    assert ledger.trials() == (to_table([], COLUMNS), {})
+    assert ledger.tidy() == {}
+    assert files(ledger) == []
+
+
+def test_a_row_of_an_older_version_reads_with_nulls(ledger):
+    row = full_row()
+    del row["lost_seconds"]
+    older = [column for column in COLUMNS if column.name != "lost_seconds"]
+    path = ledger.root / "trials" / f"{row['trial_id']}.parquet"
+    write_whole(path, to_bytes(to_table([row], older)))
+    assert ledger.trials().table.to_pylist() == [row | {"lost_seconds": None}]
+
+
+def test_a_row_of_a_later_version_is_refused_in_one_line(ledger):
+    ledger.record(full_row(schema_version=99))
+    with pytest.raises(UserError, match="later version"):
+        ledger.trials()
+
+
+def test_the_study_and_what_it_wants_are_kept(ledger):
+    item = WantedTrial(trial(), Role.BASELINE, "sgd", 0.9)
+    ledger.write_study("name: study\n", [item], ["tune-metalr", "run", "x"])
+    assert ledger.wanted().to_pylist() == [
+        {
+            "trial_id": trial().trial_id,
+            "role": "baseline",
+            "workload": "digits-cnn",
+            "method": "sgd",
+            "seed": 0,
+            "target_accuracy": 0.9,
+        }
+    ]
+    assert ledger.command() == ["tune-metalr", "run", "x"]
+    assert (ledger.root / "study.yaml").read_text() == "name: study\n"
+
+
+def test_proposals_come_back_in_the_order_of_asking(ledger):
+    rows = [
+        {"search_id": "s", "index": index, "trial_id": f"t{index}", "told_value": index / 10}
+        for index in (2, 0, 1)
+    ]
+    ledger.record_proposals("s", rows)
+    ledger.record_proposals("r", [{"search_id": "r", "index": 0}])
+    table = ledger.proposals()
+    assert table["search_id"].to_pylist() == ["r", "s", "s", "s"]
+    assert table["trial_id"].to_pylist() == [None, "t0", "t1", "t2"]
+
+
+def test_a_folder_that_is_no_ledger_is_named(tmp_path):
+    with pytest.raises(UserError, match="holds no results"):
+        Ledger(tmp_path).wanted()
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(UserError, match="cannot write to"):
+        Ledger(tmp_path / "results" / "study").create()

@@ -1,0 +1,34 @@
+import pytest
+
+from tune_metalr.expansion import expand
+from tune_metalr.plan import num_comparisons, plan_study, smallest_p_value
+from tune_metalr.study_file import load_study
+from tune_metalr.workloads import WORKLOADS
+from tune_metalr.workloads.cache import prepare
+
+
+def test_the_smallest_p_value_is_that_of_all_signs_alike():
+    # 10 paired seeds: 2 of 1,024 sign patterns; Holm's first step multiplies by the family.
+    assert smallest_p_value(10, 1) == pytest.approx(2 / 1024)
+    assert smallest_p_value(10, 4) == pytest.approx(8 / 1024)
+    assert smallest_p_value(3, 12) == 1.0
+    assert smallest_p_value(5, 0) == pytest.approx(1 / 16)
+
+
+def test_the_family_is_the_workloads_or_the_whole_studys(write_study):
+    text = (
+        "name: s\nworkloads: [digits-cnn, mnist-cnn]\nepochs: 1\nseeds: 5\n"
+        "methods: {sgd: {optimizer: sgd, lr: [1, 2, 3]}}\nanalysis: {family: %s}\n"
+    )
+    assert num_comparisons(load_study(write_study(text % "study")).study) == 4
+    assert num_comparisons(load_study(write_study(text % "workload")).study) == 2
+
+
+def test_a_plan_adds_up(study_path, places):
+    study = load_study(study_path).study
+    version = prepare(WORKLOADS["digits-cnn"].source, places).version
+    plan = plan_study(study, expand(study, {"digits": version}), places, cpus=2)
+    assert plan.trials_by_role == {"baseline": 6}
+    assert plan.gradient_steps == 6 * 2 * 2
+    assert plan.slots == 2
+    assert 0 < plan.hours < 0.1

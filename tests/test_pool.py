@@ -1,0 +1,129 @@
+"""The pool on a real, private Ray cluster, with trials that train nothing."""
+
+import os
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.test_dealer import wanted
+from tune_metalr.dealer import Dealer, Idle
+from tune_metalr.ray_pool import Pool, PoolEvents, RaySession, SessionOptions
+from tune_metalr.trial import Status, Trial
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    # Ray's own, from its imports and its shut-down.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::UserWarning"),
+]
+
+
+class Note:
+    """Work that notes which process did it."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.folder = folder
+        self.seconds = seconds
+
+    def __call__(self, trial_json: str, method: str) -> Status:
+        (self.folder / str(os.getpid())).touch()
+        time.sleep(self.seconds)
+        return Status.COMPLETED
+
+
+class KillFirst(Note):
+    """Work that kills its process: the first time, or for one seed every time."""
+
+    def __call__(self, trial_json: str, method: str) -> Status:
+        seed = Trial.from_json(trial_json).seed
+        if seed == 1 or not any(self.folder.iterdir()):
+            (self.folder / "killed").touch()
+            os._exit(1)
+        return super().__call__(trial_json, method)
+
+
+class FullDisk(Note):
+    def __call__(self, trial_json: str, method: str) -> Status:
+        raise OSError(28, "No space left on device")
+
+
+def run(work, events, *, cpus=2):
+    errors = []
+
+    def target():
+        try:
+            pool.run(events)
+        except BaseException as error:
+            errors.append(error)
+
+    with RaySession(SessionOptions(cpus, None, 1)) as session:
+        pool = Pool(session, work, threads_per_trial=1)
+        thread = threading.Thread(target=target)
+        thread.start()
+        thread.join()
+        folder = session.folder
+    assert errors == []
+    assert not folder.exists()
+
+
+def unexpected(*args):
+    raise AssertionError(args)
+
+
+class BatchDealer:
+    """Deals a batch only when the one before it has ended: a barrier."""
+
+    def __init__(self, trials, size):
+        self.waiting = deque(trials)
+        self.size = size
+        self.batch = deque()
+        self.running = set()
+
+    def next(self):
+        if not self.batch and not self.running:
+            self.batch.extend(
+                self.waiting.popleft() for _ in range(min(self.size, len(self.waiting)))
+            )
+        if self.batch:
+            item = self.batch.popleft()
+            self.running.add(item.trial.trial_id)
+            return item
+        return Idle.WAIT if self.running or self.waiting else Idle.OVER
+
+    def ended(self, trial_id, status):
+        self.running.remove(trial_id)
+
+
+def test_no_more_processes_than_cpus_across_batch_barriers(tmp_path):
+    before = set(psutil.Process().children(recursive=True))
+    dealer = BatchDealer(wanted(10), size=5)
+    run(Note(tmp_path, 0.3), PoolEvents(dealer.next, dealer.ended, unexpected, unexpected))
+    assert not dealer.waiting
+    assert len(list(tmp_path.iterdir())) == 2
+    assert set(psutil.Process().children(recursive=True)) == before
+
+
+def test_a_lost_worker_is_replaced_and_a_hopeless_trial_given_up(tmp_path):
+    dealer = Dealer(wanted(6, methods=("a",)), {})
+    lost = []
+
+    def hear(trial_id, reason):
+        lost.append((dealer.wanted(trial_id).trial.seed, reason))
+        dealer.ended(trial_id, Status.FAILED)
+
+    run(KillFirst(tmp_path, 0.05), PoolEvents(dealer.next, dealer.ended, hear, unexpected))
+    assert dealer.num_ended == 6
+    assert [seed for seed, _ in lost] == [1]
+    assert "worker" in lost[0][1]
+
+
+def test_an_error_of_the_machine_is_told_as_such(tmp_path):
+    dealer = Dealer(wanted(1, methods=("a",)), {})
+    errors = []
+    run(FullDisk(tmp_path, 0), PoolEvents(dealer.next, dealer.ended, unexpected, errors.append))
+    assert errors == ["[Errno 28] No space left on device"]
+    assert dealer.num_missing == 1

@@ -1,0 +1,169 @@
+"""Study files: what they mean, and one clear line for each mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY, SMALL_STUDY
+from tune_metalr.errors import UserError
+from tune_metalr.expansion import expand
+from tune_metalr.study import Study
+from tune_metalr.study_file import load_study
+
+VERSIONS = {"digits": "v", "mnist": "v"}
+STUDIES = sorted((REPOSITORY / "studies").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_shipped_study_expands_the_same_twice(path):
+    study = load_study(path).study
+    first = expand(study, VERSIONS)
+    assert study.name == path.stem
+    assert first == expand(load_study(path).study, VERSIONS)
+    assert len({item.trial.trial_id for item in first}) == len(first) > 0
+
+
+def test_the_quick_start_is_what_its_issue_says():
+    wanted = expand(load_study(REPOSITORY / "studies/quickstart.yaml").study, VERSIONS)
+    methods = {item.method: item.trial for item in wanted}
+    assert list(methods) == ["sgd-0.0001", "sgd-0.001", "sgd-0.01", "adam", "rmsprop"]
+    assert [methods[name].hyperparameters["lr"] for name in methods] == [
+        1e-4,
+        1e-3,
+        1e-2,
+        1e-3,
+        1e-3,
+    ]
+    assert {item.trial.seed for item in wanted} == set(range(10))
+
+
+def test_trials_come_seed_by_seed_so_that_a_part_of_them_is_balanced(study_path):
+    wanted = expand(load_study(study_path).study, VERSIONS)
+    assert [item.trial.seed for item in wanted] == [0, 0, 1, 1, 2, 2]
+
+
+def test_numbers_may_be_written_as_yaml_reads_them_as_text(write_study):
+    text = SMALL_STUDY.replace("0.9}", "9e-1, weight_decay: 1e-4, clip_norm: 1e0}")
+    trial = expand(load_study(write_study(text)).study, VERSIONS)[0].trial
+    assert trial.hyperparameters == {
+        "lr": 1e-3, "momentum": 0.9, "weight_decay": 1e-4, "clip_norm": 1.0, "warmup_fraction": 0.0,
+    }  # fmt: skip
+
+
+def test_an_entry_changes_its_workload_alone(write_study):
+    text = SMALL_STUDY.replace(
+        "epochs: 2", "  - {name: mnist-cnn, epochs: 7, target: 0.5}\nepochs: 2"
+    )
+    trials = {
+        item.trial.workload: item for item in expand(load_study(write_study(text)).study, VERSIONS)
+    }
+    assert trials["digits-cnn"].trial.epochs == 2
+    assert trials["digits-cnn"].trial.train_examples == 128
+    assert trials["mnist-cnn"].trial.epochs == 7
+    assert trials["mnist-cnn"].trial.train_examples is None
+    assert trials["mnist-cnn"].target_accuracy == 0.5
+
+
+def test_neither_names_nor_targets_decide_what_a_trial_is(write_study):
+    ids = [
+        {item.trial.trial_id for item in expand(load_study(write_study(text)).study, VERSIONS)}
+        for text in (
+            SMALL_STUDY,
+            SMALL_STUDY.replace("name: small", "name: other").replace("sgd:", "plain:"),
+            SMALL_STUDY.replace("train_examples: 128", "train_examples: 128\n    target: 0.3"),
+        )
+    ]
+    assert ids[0] == ids[1] == ids[2]
+
+
+def test_seeds_may_be_listed(write_study):
+    text = SMALL_STUDY.replace("seeds: 3", "seeds: [5, 3]")
+    assert load_study(write_study(text)).study.seeds == (5, 3)
+
+
+def test_searches_and_analysis_are_typed(write_study):
+    text = SMALL_STUDY + (
+        "searches:\n"
+        "  wide:\n"
+        "    optimizer: adam\n"
+        "    space: {lr: {log_uniform: [1e-5, 1e-1]}, weight_decay: {choice: [0, 1e-4]}}\n"
+        "    samplers: [random, tpe]\n"
+        "    trials: 64\n"
+        "analysis: {reference: sgd-0.01, margin: 0.02, alpha: 0.1, family: workload}\n"
+    )
+    study = load_study(write_study(text)).study
+    assert study.searches["wide"].space["lr"].log_uniform == (1e-5, 1e-1)
+    assert study.analysis.margin == 0.02
+
+
+def test_the_json_schema_describes_every_field():
+    schema = Study.model_json_schema()
+    assert set(schema["properties"]) == set(Study.model_fields)
+    assert schema["additionalProperties"] is False
+
+
+MISTAKES = {
+    "an unknown key": ("batch_sise: 32\n", ":9: batch_sise: unknown key; did you mean 'batch_size'?"),
+    "an unknown key of an entry": (
+        ("epochs: 2", "    epoch: 3\nepochs: 2"), ":5: workloads.0.epoch: unknown key; did you mean 'epochs'?"
+    ),
+    "an unknown workload": (("digits-cnn", "digit-cnn"), ":3: workloads.0.name: unknown workload 'digit-cnn'; did you mean 'digits-cnn'?"),
+    "an unknown optimizer": (("optimizer: sgd", "optimizer: sgdd"), ":8: methods.sgd.optimizer: unknown optimizer 'sgdd'; did you mean 'sgd'?"),
+    "an unknown schedule": (("momentum: 0.9", "schedule: cosin"), ":8: methods.sgd.schedule: unknown schedule 'cosin'; did you mean 'cosine'?"),
+    "a keyword that the optimizer does not take": (("momentum", "momentun"), ":8: methods.sgd: optimizer 'sgd' takes no 'momentun'; did you mean 'momentum'?"),
+    "a negative rate": (("1e-3,", "-1e-3,"), ":8: methods.sgd.lr.0: expected greater than 0, got '-1e-3'"),
+    "a rate that is no number": (("1e-3,", "fast,"), ":8: methods.sgd.lr.0: expected a number, not 'fast'"),
+    "a rate that is no float": (("1e-3,", ".inf,"), ":8: methods.sgd.lr.0: expected a finite number, got inf"),
+    "no seeds": (("seeds: 3", "seeds: 0"), ":6: seeds: expected a count of at least 1, or a list of seeds"),
+    "a seed twice": (("seeds: 3", "seeds: [1, 1]"), ":6: seeds: a seed is listed twice: it would be the same trial"),
+    "negative epochs": (("epochs: 2", "epochs: -3"), ":5: epochs: expected greater than or equal to 1, got -3"),
+    "a count that is true": (("epochs: 2", "epochs: true"), ":5: epochs: expected a number"),
+    "a missing field": (("epochs: 2\n", ""), ":1: epochs: required, but not given"),
+    "a name with a slash": (("name: small", "name: a/b"), ":1: name: 'a/b' may hold letters, digits, '.', '_' and '-' only"),
+    "a key twice": ("epochs: 3\n", ":9: epochs is given twice"),
+    "a workload twice": (("epochs: 2", "  - digits-cnn\nepochs: 2"), ":2: workloads: workload 'digits-cnn' is listed twice"),
+    "tokens of an image": (("epochs: 2", "    max_tokens: 9\nepochs: 2"), ":2: workloads: 'digits-cnn' is no text workload: remove 'max_tokens'"),
+    "methods of one name": ("  sgd-0.01: {optimizer: sgd, lr: 1}\n", ":1: two methods would both be called 'sgd-0.01'"),
+    "an unknown reference": ("analysis: {reference: adm}\n", ":1: analysis.reference: unknown method 'adm'; known: sgd-0.001, sgd-0.01"),
+    "a precision": ("precision: float16\n", ":9: precision: expected 'float32' or 'bfloat16', got 'float16'"),
+    "broken YAML": ("  x: [1,\n", "not valid YAML: "),
+    "a tab": ("\tx: 1\n", ":9: not valid YAML: found character '\\t' that cannot start any token"),
+    "no mapping": ("a list", "expected fields such as 'name: my-study'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "line"), MISTAKES.values(), ids=MISTAKES)
+def test_each_mistake_gets_one_line_that_says_where_and_what(write_study, change, line):
+    text = SMALL_STUDY.replace(*change) if isinstance(change, tuple) else SMALL_STUDY + change
+    if change == "a list":
+        text = "- just\n- a list\n"
+    assert text != SMALL_STUDY
+    path = write_study(text)
+    with pytest.raises(UserError) as error:
+        load_study(path)
+    message = str(error.value)
+    assert len(message.splitlines()) == 1
+    assert message.startswith(f"{path}:")
+    assert line in message
+
+
+def test_several_mistakes_are_told_together(write_study):
+    text = SMALL_STUDY.replace("epochs: 2", "epochs: 0").replace("seeds: 3", "seeds: 0")
+    with pytest.raises(UserError) as error:
+        load_study(write_study(text))
+    assert [line.split(": ")[1] for line in str(error.value).splitlines()] == ["epochs", "seeds"]
+
+
+def test_an_empty_file_and_a_folder_are_named(write_study, tmp_path):
+    with pytest.raises(UserError, match="is empty"):
+        load_study(write_study("# nothing\n"))
+    with pytest.raises(UserError, match="is a folder"):
+        load_study(tmp_path)
+    with pytest.raises(UserError, match="no study file"):
+        load_study(Path("nowhere.yaml"))
+
+
+def test_methods_that_are_the_same_are_refused(write_study):
+    text = SMALL_STUDY + "  twin: {optimizer: sgd, lr: 0.01, momentum: 0.9}\n"
+    with pytest.raises(UserError, match=r"'sgd-0.01' and 'twin' are the same"):
+        expand(load_study(write_study(text)).study, VERSIONS)

@@ -1,0 +1,142 @@
+"""One trial in a process: resumed, recorded, never lost."""
+
+import pytest
+
+from tune_metalr import worker
+from tune_metalr.checkpoints import Checkpoints
+from tune_metalr.ledger import Ledger
+from tune_metalr.provenance import provenance
+from tune_metalr.training import Training
+from tune_metalr.trial import COLUMNS, Status
+from tune_metalr.work_order import WorkOrder
+
+REPRODUCIBLE = [column.name for column in COLUMNS if column.reproducible]
+
+
+class KilledError(BaseException):
+    """Stands for a process that is killed."""
+
+
+@pytest.fixture
+def order(tmp_path, places):
+    ledger = Ledger(tmp_path / "results")
+    ledger.create()
+    return WorkOrder(ledger.root, places, checkpoint_seconds=0, provenance=provenance())
+
+
+def row_of(order, trial):
+    (row,) = [
+        row
+        for row in Ledger(order.results).trials().table.to_pylist()
+        if row["trial_id"] == trial.trial_id
+    ]
+    return row
+
+
+def unfinished(order):
+    return Checkpoints(Ledger(order.results).unfinished)
+
+
+def test_a_trial_leaves_one_row_with_every_column_filled(order, make_trial):
+    trial = make_trial(schedule="cosine")
+    assert worker.run_trial(trial, "a method", order) is Status.COMPLETED
+    row = row_of(order, trial)
+    missing = {name for name, value in row.items() if value is None}
+    assert missing <= {"error", "project_commit"}
+    assert row["method"] == "a method"
+    assert row["attempts"] == 1
+    assert row["finished_utc"] > row["started_utc"]
+    assert unfinished(order).trial_ids() == []
+
+
+def test_a_killed_trial_goes_on_from_its_last_checkpoint(order, make_trial, monkeypatch):
+    trial = make_trial(epochs=6)
+    other = make_trial(epochs=6, seed=1)
+    worker.run_trial(other, "whole", order)
+    trained = []
+    real = Training.run_epoch
+
+    def run_epoch(training):
+        if len(trained) in (2, 5):
+            trained.append("killed")
+            raise KilledError
+        trained.append(training.epochs_done)
+        real(training)
+
+    monkeypatch.setattr(Training, "run_epoch", run_epoch)
+    for _ in range(2):
+        with pytest.raises(KilledError):
+            worker.run_trial(trial, "m", order)
+        assert unfinished(order).trial_ids() == [trial.trial_id]
+    worker.run_trial(trial, "m", order)
+    assert trained == [0, 1, "killed", 2, 3, "killed", 4, 5]
+    row = row_of(order, trial)
+    assert row["attempts"] == 3
+    assert row["epochs_done"] == 6
+
+
+def test_resumed_and_whole_rows_are_equal_in_every_reproducible_column(
+    order, make_trial, monkeypatch, tmp_path
+):
+    trial = make_trial(epochs=4)
+    worker.run_trial(trial, "m", order)
+    whole = row_of(order, trial)
+    again = order._replace(results=tmp_path / "again")
+    Ledger(again.results).create()
+    real = Training.run_epoch
+
+    def killed_later(training):
+        if training.epochs_done == 3:
+            raise KilledError
+        real(training)
+
+    monkeypatch.setattr(Training, "run_epoch", killed_later)
+    with pytest.raises(KilledError):
+        worker.run_trial(trial, "m", again)
+    monkeypatch.setattr(Training, "run_epoch", real)
+    worker.run_trial(trial, "another name", again)
+    resumed = row_of(again, trial)
+    assert {name: resumed[name] for name in REPRODUCIBLE} == {
+        name: whole[name] for name in REPRODUCIBLE
+    }
+
+
+def test_an_exception_is_a_failed_row_that_is_charged(order, make_trial, monkeypatch):
+    trial = make_trial(epochs=3)
+    real = Training.run_epoch
+
+    def broken(training):
+        if training.epochs_done == 1:
+            raise ValueError("broken method")
+        real(training)
+
+    monkeypatch.setattr(Training, "run_epoch", broken)
+    assert worker.run_trial(trial, "m", order) is Status.FAILED
+    row = row_of(order, trial)
+    assert row["error"] == "ValueError: broken method"
+    assert row["test_accuracy"] is None
+    assert row["epochs_done"] == 1
+    assert row["gradient_evaluations"] == 4
+    assert unfinished(order).trial_ids() == []
+
+
+def test_an_error_of_the_machine_is_not_the_trials(order, make_trial, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Checkpoints, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        worker.run_trial(make_trial(), "m", order)
+    assert Ledger(order.results).statuses() == {}
+
+
+def test_a_damaged_checkpoint_starts_the_trial_over(order, make_trial):
+    trial = make_trial()
+    unfinished(order).files(trial.trial_id).state.write_bytes(b"half a checkpoint")
+    assert worker.run_trial(trial, "m", order) is Status.COMPLETED
+
+
+def test_a_diverged_trial_is_a_result(order, make_trial):
+    trial = make_trial(hyperparameters={"lr": 1e6})
+    assert worker.run_trial(trial, "m", order) is Status.DIVERGED
+    assert row_of(order, trial)["status"] == "diverged"

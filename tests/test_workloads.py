@@ -1,0 +1,208 @@
+"""Data: decoded once, never changed, split the same way for everybody."""
+
+import hashlib
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from tune_metalr.errors import UserError
+from tune_metalr.workloads import WORKLOADS, Family, Source, images
+from tune_metalr.workloads.cache import DataPlaces, data_places, open_arrays, prepare
+from tune_metalr.workloads.models import SmallCNN
+from tune_metalr.workloads.task import Task
+
+TOY = Source(
+    name="toy", family=Family.IMAGES, hub_id="nobody/toy",
+    input_column="image", label_column="label", num_classes=2,
+)  # fmt: skip
+
+
+def write_toy(
+    folder, *, labels=(0, 1, 1), columns=("image", "label"), sizes=(4, 4, 4), split="train"
+):
+    rows = []
+    for number, size in enumerate(sizes):
+        buffer = io.BytesIO()
+        Image.fromarray(np.full((size, size), 10 * number, np.uint8)).save(buffer, "PNG")
+        rows.append({"bytes": buffer.getvalue(), "path": None})
+    (folder / "toy").mkdir(parents=True, exist_ok=True)
+    for name in (split, "test"):
+        table = pa.table(dict(zip(columns, (rows, list(labels)), strict=True)))
+        pq.write_table(table, folder / "toy" / f"{name}-00000-of-00001.parquet")
+
+
+def test_the_digits_are_split_and_normalised(places):
+    arrays = open_arrays(prepare(WORKLOADS["digits-cnn"].source, places))
+    assert arrays["train_inputs"].shape == (1497, 8, 8, 1)
+    assert arrays["test_inputs"].shape == (300, 8, 8, 1)
+    assert arrays["train_inputs"].dtype == np.uint8
+    assert set(arrays["train_labels"]) == set(range(10))
+    batch = images.ImageBatches(arrays["channel_mean"], arrays["channel_std"])
+    pixels = batch(arrays["train_inputs"], np.arange(1497))
+    assert pixels.shape == (1497, 1, 8, 8)
+    assert float(pixels.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(pixels.std()) == pytest.approx(1, abs=1e-3)
+
+
+def test_real_images_come_through_the_hubs_layout(mirror, places):
+    arrays = open_arrays(prepare(WORKLOADS["mnist-cnn"].source, places._replace(data_dir=mirror)))
+    assert arrays["train_inputs"].shape == (60_000, 28, 28, 1)
+    assert arrays["test_inputs"].shape == (10_000, 28, 28, 1)
+    # The published mean and deviation of MNIST's training pixels: 0.1307 and 0.3081.
+    assert float(arrays["channel_mean"][0] / 255) == pytest.approx(0.1307, abs=5e-5)
+    assert float(arrays["channel_std"][0] / 255) == pytest.approx(0.3081, abs=5e-5)
+
+
+def test_data_are_decoded_once(tmp_path, monkeypatch):
+    write_toy(tmp_path / "data")
+    places = DataPlaces(tmp_path / "cache", tmp_path / "data")
+    places.cache.mkdir()
+    first = prepare(TOY, places)
+    monkeypatch.setattr(images, "decode", None)  # a second decoding would fail
+    assert prepare(TOY, places) == first
+    assert first.train_examples == 3
+
+
+def test_the_version_names_the_content(tmp_path):
+    versions = set()
+    for number, labels in enumerate([(0, 1, 1), (0, 1, 1), (1, 1, 1)]):
+        folder = tmp_path / str(number)
+        write_toy(folder / "data", labels=labels)
+        (folder / "cache").mkdir()
+        versions.add(prepare(TOY, DataPlaces(folder / "cache", folder / "data")).version)
+    assert len(versions) == 2
+
+
+def test_changed_data_are_decoded_again(tmp_path):
+    places = DataPlaces(tmp_path, tmp_path / "data")
+    write_toy(tmp_path / "data")
+    first = prepare(TOY, places)
+    write_toy(tmp_path / "data", labels=(1, 1, 1))
+    assert prepare(TOY, places).version != first.version
+
+
+def test_half_deleted_data_are_decoded_again(tmp_path):
+    places = DataPlaces(tmp_path, tmp_path / "data")
+    write_toy(tmp_path / "data")
+    first = prepare(TOY, places)
+    (first.folder / "train_labels.npy").unlink()
+    assert prepare(TOY, places) == first
+    assert len(open_arrays(first)) == 6
+
+
+MISTAKES = {
+    "no folder": ({}, "no data for 'toy'"),
+    "a missing column": ({"columns": ("picture", "label")}, "has no column 'image'; it has picture, label"),
+    "a label outside the classes": ({"labels": (0, 1, 2)}, "has a label 2; its 2 classes are 0 to 1"),
+    "a negative label": ({"labels": (0, -1, 1)}, "has a label -1"),
+    "a missing split": ({"split": "validation"}, "has no split 'train'"),
+    "images of two sizes": ({"sizes": (4, 5, 4)}, "differ in shape"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "line"), MISTAKES.values(), ids=MISTAKES)
+def test_wrong_data_are_named_in_one_line(tmp_path, changes, line):
+    if changes:
+        write_toy(tmp_path / "data", **changes)
+    with pytest.raises(UserError, match=line):
+        prepare(TOY, DataPlaces(tmp_path, tmp_path / "data"))
+
+
+def test_without_a_network_the_way_out_is_named(tmp_path):
+    with pytest.raises(UserError, match="point --data-dir or TUNE_METALR_DATA at a local mirror"):
+        prepare(TOY, DataPlaces(tmp_path, None))
+
+
+def test_a_home_that_cannot_be_written_to_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.delenv("TUNE_METALR_CACHE")
+    home = tmp_path / "home"
+    home.write_text("a file, so that no folder can be made in it")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    places = data_places(None, fallback=tmp_path / "fallback")
+    assert places.cache == tmp_path / "fallback"
+    monkeypatch.setenv("TUNE_METALR_CACHE", str(home))
+    with pytest.raises(UserError, match="set TUNE_METALR_CACHE"):
+        data_places(None, fallback=tmp_path / "fallback")
+
+
+def rows_of(task):
+    return task._train.rows, task._validation.rows
+
+
+def test_validation_is_the_same_for_every_seed_and_apart_from_training(make_trial, places):
+    splits = [
+        rows_of(Task(make_trial(seed=seed, train_examples=None), places)) for seed in range(3)
+    ]
+    for train, validation in splits:
+        assert np.array_equal(validation, splits[0][1])
+        assert len(validation) == 300
+        assert len(train) == 1197
+        assert not set(train) & set(validation)
+
+
+def test_a_subset_is_drawn_by_seed_for_all_methods_alike(make_trial, places):
+    def subset(**changes):
+        return rows_of(Task(make_trial(**changes), places))[0].tolist()
+
+    assert subset(seed=1) == subset(seed=1, optimizer="adam", hyperparameters={"lr": 1.0})
+    assert subset(seed=1) != subset(seed=2)
+    assert len(set(subset())) == 256
+
+
+def labels_of(batches):
+    return [batch.labels.tolist() for batch in batches]
+
+
+def test_batches_depend_on_workload_seed_and_epoch_alone(make_trial, places):
+    one, other = (Task(make_trial(**c), places) for c in ({}, {"optimizer": "adam", "epochs": 9}))
+    assert labels_of(one.train_batches(0)) == labels_of(other.train_batches(0))
+    assert labels_of(one.train_batches(0)) != labels_of(one.train_batches(1))
+    assert sum(map(len, labels_of(one.train_batches(0)))) == one.sizes.train == 256
+    assert one.steps_per_epoch == 4
+
+
+def test_initial_weights_depend_on_workload_and_seed_alone(make_trial, places):
+    def weights(**changes):
+        torch.manual_seed(99)
+        model = Task(make_trial(**changes), places).build_model()
+        return torch.cat([weight.reshape(-1) for weight in model.parameters()])
+
+    assert torch.equal(weights(), weights(optimizer="adam", train_examples=10))
+    assert not torch.equal(weights(), weights(seed=1))
+
+
+def test_changing_a_batch_in_place_does_not_reach_the_data(make_trial, places):
+    prepared = prepare(WORKLOADS["digits-cnn"].source, places)
+
+    def checksum():
+        return [hashlib.sha256(p.read_bytes()).hexdigest() for p in prepared.folder.iterdir()]
+
+    before = checksum()
+    task = Task(make_trial(), places)
+    for batch in [*task.train_batches(0), *task.curve_batches(), *task.test_batches()]:
+        batch.inputs.zero_()
+        batch.labels.zero_()
+    assert checksum() == before
+    assert any(batch.labels.any() for batch in task.train_batches(0))
+
+
+def test_other_data_than_planned_are_refused(make_trial, places):
+    with pytest.raises(RuntimeError, match="planned on other"):
+        Task(make_trial(data_version="other"), places)
+
+
+@pytest.mark.parametrize(("channels", "side"), [(1, 8), (1, 28), (3, 32)])
+def test_the_network_fits_its_images(channels, side):
+    model = SmallCNN(channels=channels, side=side, num_classes=10)
+    assert model(torch.zeros(2, channels, side, side)).shape == (2, 10)
+
+
+def test_pooling_before_relu_is_the_same_function():
+    features = torch.randn(2, 3, 8, 8)
+    pool = torch.nn.functional.max_pool2d
+    assert torch.equal(torch.relu(pool(features, 2)), pool(torch.relu(features), 2))
