@@ -31,7 +31,7 @@ class Progress:
         """Keep the display up for the length of the `with` block."""
         if not self._console.is_terminal:
             yield
-            self._console.print(self.line())
+            self._console.print(self.line(), soft_wrap=True)
             return
         with Live(self.table(), console=self._console, auto_refresh=False) as self._live:
             yield
@@ -46,7 +46,7 @@ class Progress:
         if self._live:
             self._live.update(self.table(), refresh=True)
         else:
-            self._console.print(self.line())
+            self._console.print(self.line(), soft_wrap=True)
 
     def line(self) -> str:
         """Return the counts in one line."""
@@ -74,7 +74,9 @@ class Progress:
         ended = self._dealer.num_ended - self._ended_before
         remaining = self._dealer.num_trials - self._dealer.num_ended
         text = f"{_clock(elapsed)} elapsed"
-        return f"{text}, about {_clock(elapsed / ended * remaining)} left" if ended else text
+        if not ended or not remaining:
+            return text
+        return f"{text}, about {_clock(elapsed / ended * remaining)} left"
 
 
 def _clock(seconds: float) -> str:

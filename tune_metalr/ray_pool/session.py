@@ -52,6 +52,8 @@ _PRIVATE_ENVIRONMENT = {
     # Other users of the machine cannot join either. The token lives in the environment alone;
     # by default Ray would write one into HOME.
     "RAY_AUTH_MODE": "token",
+    # Once per process: Ray reads it once.
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
 }
 
 
@@ -119,7 +121,7 @@ class RaySession:
 
 def _start(folder: Path, cpus: int) -> None:
     """Start a cluster that only this process can join."""
-    os.environ.update(_PRIVATE_ENVIRONMENT | {"RAY_AUTH_TOKEN": secrets.token_hex(32)})
+    os.environ.update(_PRIVATE_ENVIRONMENT)
     import ray
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
