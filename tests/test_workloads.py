@@ -37,7 +37,7 @@ def write_toy(
 
 
 def test_the_digits_are_split_and_normalised(places):
-    arrays = open_arrays(prepare(WORKLOADS["digits-cnn"].source, places))
+    arrays = open_arrays(prepare(WORKLOADS["digits-cnn"].source, places).folder)
     assert arrays["train_inputs"].shape == (1497, 8, 8, 1)
     assert arrays["test_inputs"].shape == (300, 8, 8, 1)
     assert arrays["train_inputs"].dtype == np.uint8
@@ -50,7 +50,9 @@ def test_the_digits_are_split_and_normalised(places):
 
 
 def test_real_images_come_through_the_hubs_layout(mirror, places):
-    arrays = open_arrays(prepare(WORKLOADS["mnist-cnn"].source, places._replace(data_dir=mirror)))
+    arrays = open_arrays(
+        prepare(WORKLOADS["mnist-cnn"].source, places._replace(data_dir=mirror)).folder
+    )
     assert arrays["train_inputs"].shape == (60_000, 28, 28, 1)
     assert arrays["test_inputs"].shape == (10_000, 28, 28, 1)
     # The published mean and deviation of MNIST's training pixels: 0.1307 and 0.3081.
@@ -92,7 +94,7 @@ def test_half_deleted_data_are_decoded_again(tmp_path):
     first = prepare(TOY, places)
     (first.folder / "train_labels.npy").unlink()
     assert prepare(TOY, places) == first
-    assert len(open_arrays(first)) == 6
+    assert len(open_arrays(first.folder)) == 6
 
 
 MISTAKES = {
@@ -192,7 +194,7 @@ def test_changing_a_batch_in_place_does_not_reach_the_data(make_trial, places):
 
 
 def test_other_data_than_planned_are_refused(make_trial, places):
-    with pytest.raises(RuntimeError, match="planned on other"):
+    with pytest.raises(UserError, match="planned on other"):
         Task(make_trial(data_version="other"), places)
 
 

@@ -97,6 +97,8 @@ def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
     loaded = load_study(study).study
     cpus = cpus or available_cpus()
     with tempfile.TemporaryDirectory(prefix="tune-metalr-data-") as scratch:
+        # Torch makes a folder for compiled code as soon as an optimizer steps.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch
         places = data_places(data_dir, fallback=Path(scratch))
         wanted = wanted_trials(loaded, places)
         print_plan(plan_study(loaded, wanted, places, cpus=cpus), len(loaded.seeds), Console())

@@ -20,6 +20,7 @@ _LONGEST_TEMP = 40
 """Ray puts sockets under its folder, and a socket's path has at most 107 characters."""
 
 _LAST_BREATH_SECONDS = 1.0
+_HALF_DELETED_SECONDS = 60.0
 
 _OBJECT_STORE_BYTES = 100 * 2**20
 """Data go through the disk cache; the store carries a trial's definition and its status."""
@@ -82,11 +83,15 @@ class RaySession:
     def __enter__(self) -> Self:
         """Make the session's folder; nothing is started yet."""
         os.environ.update(_ENVIRONMENT)
+        if self._options.address is None:
+            os.environ.update(_PRIVATE_ENVIRONMENT)
         threads = str(self._options.threads_per_trial)
         os.environ.update({"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads})
         _delete_abandoned_folders()
         self.folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=_temp_root()))
         """Ray's and Tune's own files; held by a lock for as long as this process lives."""
+        # Torch makes a folder for compiled code as soon as an optimizer steps.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(self.folder / "torch")
         self._owner = (self.folder / "owner").open("w")
         fcntl.flock(self._owner, fcntl.LOCK_EX)
         self._strangers = _children()
@@ -121,7 +126,6 @@ class RaySession:
 
 def _start(folder: Path, cpus: int) -> None:
     """Start a cluster that only this process can join."""
-    os.environ.update(_PRIVATE_ENVIRONMENT)
     import ray
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
@@ -175,12 +179,17 @@ def _lives(process: psutil.Process) -> bool:
 def _delete_abandoned_folders() -> None:
     """Delete the folders of drivers that were killed: nobody holds their lock any more."""
     for folder in _temp_root().glob(f"{_FOLDER_PREFIX}*"):
-        try:
-            with (folder / "owner").open("r+") as owner:
-                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):  # in use, another user's, or gone
+            if _is_abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # in use, another user's, or gone
+
+
+def _is_abandoned(folder: Path) -> bool:
+    if not (folder / "owner").exists():  # just made, or half deleted
+        return time.time() - folder.stat().st_mtime > _HALF_DELETED_SECONDS
+    with (folder / "owner").open("r+") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return True
 
 
 def _temp_root() -> Path:

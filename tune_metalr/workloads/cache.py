@@ -66,19 +66,37 @@ def prepare(source: Source, places: DataPlaces) -> PreparedData:
         UserError: The source cannot be read, or lacks a split, column or class.
     """
     key = _key(source, places)
-    if found := _lookup(key, places.cache):
+    if found := _lookup(source, key, places.cache):
         return found
     with _locked(places.cache / f"{source.name}.lock"):
-        if found := _lookup(key, places.cache):
+        if found := _lookup(source, key, places.cache):
             return found
         return _decode(source, places, key)
 
 
-def open_arrays(prepared: PreparedData) -> dict[str, np.ndarray[Any, Any]]:
+def find(source: Source, version: str, places: DataPlaces) -> Path:
+    """Return the folder of a version of the data, decoding them if this machine has not yet.
+
+    Raises:
+        UserError: The source cannot be read, or gives another version here.
+    """
+    folder = _folder(source, version, places.cache)
+    if folder.is_dir():
+        return folder
+    prepared = prepare(source, places)
+    if prepared.version != version:
+        raise UserError(
+            f"the data of '{source.name}' are version {prepared.version} here, but the trial was "
+            f"planned on {version}: all nodes need the same data"
+        )
+    return prepared.folder
+
+
+def open_arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
     """Map the arrays read-only; pages are shared by all processes of the machine."""
     return {
         path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
-        for path in sorted(prepared.folder.glob("*.npy"))
+        for path in sorted(folder.glob("*.npy"))
     }
 
 
@@ -86,7 +104,7 @@ def _decode(source: Source, places: DataPlaces, key: str) -> PreparedData:
     with sources.read(source, places.data_dir, places.cache) as raw:
         arrays = images.decode(source, raw)
     version = _content_version(arrays)
-    folder = places.cache / f"{source.name}-{version}"
+    folder = _folder(source, version, places.cache)
     scratch = Path(tempfile.mkdtemp(prefix=f".{source.name}-", dir=places.cache))
     for name, array in arrays.items():
         np.save(scratch / f"{name}.npy", array, allow_pickle=False)
@@ -104,13 +122,16 @@ def _decode(source: Source, places: DataPlaces, key: str) -> PreparedData:
     return PreparedData(version, folder, entry["train_examples"])
 
 
-def _lookup(key: str, cache: Path) -> PreparedData | None:
+def _folder(source: Source, version: str, cache: Path) -> Path:
+    return cache / f"{source.name}-{version}"
+
+
+def _lookup(source: Source, key: str, cache: Path) -> PreparedData | None:
     try:
         entry = json.loads(_index_path(cache, key).read_text())
     except (OSError, ValueError):
         return None
-    name = key.split("-")[0]
-    folder = cache / f"{name}-{entry['version']}"
+    folder = _folder(source, entry["version"], cache)
     if len(list(folder.glob("*.npy"))) != entry["files"]:
         return None
     return PreparedData(entry["version"], folder, entry["train_examples"])

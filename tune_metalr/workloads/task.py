@@ -9,7 +9,7 @@ from torch import nn
 
 from tune_metalr.seeds import derive_seed
 from tune_metalr.trial import Trial
-from tune_metalr.workloads.cache import DataPlaces, open_arrays, prepare
+from tune_metalr.workloads.cache import DataPlaces, find, open_arrays
 from tune_metalr.workloads.images import ImageBatches
 from tune_metalr.workloads.models import SmallCNN
 from tune_metalr.workloads.workload import source_from_settings
@@ -51,13 +51,7 @@ class Task:
     def __init__(self, trial: Trial, places: DataPlaces) -> None:
         self._trial = trial
         self._source = source_from_settings(trial.workload_settings["source"])
-        prepared = prepare(self._source, places)
-        if prepared.version != trial.data_version:
-            raise RuntimeError(
-                f"the data of '{self._source.name}' are version {prepared.version} here, but the "
-                f"trial was planned on {trial.data_version}: all nodes need the same data"
-            )
-        arrays = open_arrays(prepared)
+        arrays = open_arrays(find(self._source, trial.data_version, places))
         self._to_batch = ImageBatches(arrays["channel_mean"], arrays["channel_std"])
         train_inputs, train_labels = arrays["train_inputs"], arrays["train_labels"]
         validation_rows, train_rows = self._carve_validation(len(train_labels))
