@@ -115,12 +115,16 @@ class MethodChoice(BaseModel):
                         f"remove '{name}'"
                     )
         takes = OPTIMIZERS[self.optimizer].keywords
-        for name in self.keywords():
+        for name, value in self.keywords().items():
             if name not in takes:
-                own = set(type(self).model_fields) | takes
+                known = {*type(self).model_fields, *takes}
                 raise ValueError(
-                    f"optimizer '{self.optimizer}' takes no '{name}'{nearest(name, own)}"
+                    f"optimizer '{self.optimizer}' takes no '{name}'{nearest(name, known)}"
                 )
+            if not takes[name].accepts(value):
+                raise ValueError(f"'{name}' takes {takes[name]}, not {value!r}")
+        if self.keywords().get("nesterov") and not self.keywords().get("momentum"):
+            raise ValueError("'nesterov' needs a 'momentum' above 0")
         return self
 
     def keywords(self) -> dict[str, Any]:
@@ -174,7 +178,7 @@ def _seeds(value: Any) -> Any:
         return value
     count = _whole(value)
     if not isinstance(count, int) or count < 1:
-        raise ValueError("expected a count of at least 1, or a list of seeds")
+        raise ValueError(f"expected a count of at least 1, or a list of seeds, not {value!r}")
     return list(range(count))
 
 

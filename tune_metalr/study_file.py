@@ -26,6 +26,16 @@ _FIELDS_UNDER: dict[str, type[BaseModel]] = {
 }
 
 
+_PLAIN = {
+    "dict_type": "expected fields, such as 'name: value'",
+    "model_type": "expected fields, such as 'name: value'",
+    "too_short": "expected at least one entry",
+    "string_type": "expected text",
+    "int_from_float": "expected a whole number",
+}
+"""Our words for pydantic's kinds of mistakes, where its own speak of Python."""
+
+
 class StudyFile(NamedTuple):
     """A study and the text that it was read from."""
 
@@ -118,7 +128,9 @@ def _message(field: Path_, mistake: Any) -> str:
         return str(mistake["ctx"]["error"])
     if kind == "string_pattern_mismatch":
         return f"'{mistake['input']}' may hold letters, digits, '.', '_' and '-' only"
-    message = message.replace("Input should be", "expected").replace("Value error, ", "")
+    if kind in _PLAIN:
+        return f"{_PLAIN[kind]}, not {_short(mistake['input'])}"
+    message = message.replace("Input should be", "expected")
     return f"{message[0].lower()}{message[1:]}, got {_short(mistake['input'])}"
 
 

@@ -1,15 +1,35 @@
 """The optimizers, schedules and controllers that a study can name. Loads no torch."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
+
+
+class Keyword(StrEnum):
+    """What a keyword of an optimizer takes; the value says it to the user."""
+
+    FLAG = "true or false"
+    NUMBER = "a number of at least 0"
+    FRACTION = "a number from 0 to below 1"
+    FRACTIONS = "two numbers from 0 to below 1, such as [0.9, 0.999]"
+
+    def accepts(self, value: object) -> bool:
+        """Return whether the optimizer would take the value."""
+        if self is Keyword.FLAG:
+            return isinstance(value, bool)
+        if self is Keyword.FRACTIONS:
+            return isinstance(value, list) and len(value) == 2 and all(map(_is_fraction, value))
+        if self is Keyword.FRACTION:
+            return _is_fraction(value)
+        return _is_number(value) and value >= 0
 
 
 class Optimizer(NamedTuple):
     """A named optimizer: where it is, and what it takes beside parameters and rate."""
 
     path: str
-    keywords: frozenset[str]
+    keywords: Mapping[str, Keyword]
     revision: int = 1
 
 
@@ -34,14 +54,32 @@ class Controller(NamedTuple):
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
     {
         "sgd": Optimizer(
-            "torch.optim:SGD", frozenset({"momentum", "dampening", "weight_decay", "nesterov"})
+            "torch.optim:SGD",
+            {
+                "momentum": Keyword.NUMBER,
+                "dampening": Keyword.NUMBER,
+                "weight_decay": Keyword.NUMBER,
+                "nesterov": Keyword.FLAG,
+            },
         ),
         "adam": Optimizer(
-            "torch.optim:Adam", frozenset({"betas", "eps", "weight_decay", "amsgrad"})
+            "torch.optim:Adam",
+            {
+                "betas": Keyword.FRACTIONS,
+                "eps": Keyword.NUMBER,
+                "weight_decay": Keyword.NUMBER,
+                "amsgrad": Keyword.FLAG,
+            },
         ),
         "rmsprop": Optimizer(
             "torch.optim:RMSprop",
-            frozenset({"alpha", "eps", "weight_decay", "momentum", "centered"}),
+            {
+                "alpha": Keyword.FRACTION,
+                "eps": Keyword.NUMBER,
+                "weight_decay": Keyword.NUMBER,
+                "momentum": Keyword.NUMBER,
+                "centered": Keyword.FLAG,
+            },
         ),
     }
 )
@@ -72,3 +110,11 @@ def method_revision(optimizer: str, schedule: str, controller: str) -> str:
         CONTROLLERS[controller].revision,
     )
     return "-".join(str(part) for part in parts)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_fraction(value: object) -> bool:
+    return _is_number(value) and 0 <= value < 1
