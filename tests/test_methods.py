@@ -36,6 +36,7 @@ def test_hyperparameters_reach_the_optimizer(make_trial):
 # Ten steps, two of them warm-up; written out by hand.
 EXPECTED = {
     "constant": [0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+    "linear": [0.5, 1, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125],
     "cosine": [0.5, 1, 1, 0.961940, 0.853553, 0.691342, 0.5, 0.308658, 0.146447, 0.038060],
 }
 

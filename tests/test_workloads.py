@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 from tune_metalr.errors import UserError
-from tune_metalr.workloads import WORKLOADS, Family, Source, images
+from tune_metalr.workloads import WORKLOADS, Family, Source, cache
 from tune_metalr.workloads.cache import DataPlaces, data_places, open_arrays, prepare
-from tune_metalr.workloads.models import SmallCNN
+from tune_metalr.workloads.images import ImageExamples
+from tune_metalr.workloads.models import SmallCNN, SmallResNet
 from tune_metalr.workloads.task import Task
 
 TOY = Source(
@@ -42,8 +43,7 @@ def test_the_digits_are_split_and_normalised(places):
     assert arrays["test_inputs"].shape == (300, 8, 8, 1)
     assert arrays["train_inputs"].dtype == np.uint8
     assert set(arrays["train_labels"]) == set(range(10))
-    batch = images.ImageBatches(arrays["channel_mean"], arrays["channel_std"])
-    pixels = batch(arrays["train_inputs"], np.arange(1497))
+    pixels = ImageExamples(arrays).inputs("train", np.arange(1497))
     assert pixels.shape == (1497, 1, 8, 8)
     assert float(pixels.mean()) == pytest.approx(0, abs=1e-4)
     assert float(pixels.std()) == pytest.approx(1, abs=1e-3)
@@ -65,7 +65,7 @@ def test_data_are_decoded_once(tmp_path, monkeypatch):
     places = DataPlaces(tmp_path / "cache", tmp_path / "data")
     places.cache.mkdir()
     first = prepare(TOY, places)
-    monkeypatch.setattr(images, "decode", None)  # a second decoding would fail
+    monkeypatch.setattr(cache, "_DECODERS", {})  # a second decoding would fail
     assert prepare(TOY, places) == first
     assert first.train_examples == 3
 
@@ -133,7 +133,7 @@ def test_a_home_that_cannot_be_written_to_is_replaced(tmp_path, monkeypatch):
 
 
 def rows_of(task):
-    return task._train.rows, task._validation.rows
+    return task._train_rows, task._validation_rows
 
 
 def test_validation_is_the_same_for_every_seed_and_apart_from_training(make_trial, places):
@@ -202,6 +202,12 @@ def test_other_data_than_planned_are_refused(make_trial, places):
 def test_the_network_fits_its_images(channels, side):
     model = SmallCNN(channels=channels, side=side, num_classes=10)
     assert model(torch.zeros(2, channels, side, side)).shape == (2, 10)
+
+
+def test_the_residual_network_is_small():
+    model = SmallResNet(channels=3, num_classes=10)
+    assert sum(weight.numel() for weight in model.parameters()) == 175_258
+    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
 def test_pooling_before_relu_is_the_same_function():

@@ -1,5 +1,6 @@
 """From a study to its trials, deterministically."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,6 +47,8 @@ def _trial(
     data: Mapping[str, str],
 ) -> Trial:
     workload = WORKLOADS[choice.name]
+    if choice.max_tokens is not None:
+        workload = dataclasses.replace(workload, max_tokens=choice.max_tokens)
     return Trial(
         workload=workload.name,
         workload_settings=workload.settings(),

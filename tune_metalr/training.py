@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from tune_metalr.methods.build import build_controller, build_optimizer
 from tune_metalr.seeds import derive_seed
@@ -117,9 +116,9 @@ class Training:
         loss, correct, count = 0.0, 0, 0
         with torch.inference_mode(), self._controller.evaluation(), self._autocast():
             for batch in batches:
-                logits = self._model(batch.inputs)
-                loss += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
-                correct += int((logits.argmax(dim=1) == batch.labels).sum())
+                outputs = self._model(batch.inputs)
+                loss += float(self._task.loss(outputs, batch.labels)) * len(batch.labels)
+                correct += self._task.num_correct(outputs, batch.labels)
                 count += len(batch.labels)
         self._record["evaluation_seconds"] += time.perf_counter() - start
         return Score(loss_nats=loss / count, accuracy=correct / count)
@@ -178,7 +177,7 @@ class Training:
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         with self._autocast():
-            return functional.cross_entropy(self._model(batch.inputs), batch.labels)
+            return self._task.loss(self._model(batch.inputs), batch.labels)
 
     def _divergence(self, loss_nats: float) -> str | None:
         """Say why training has left the range that makes sense, if it has."""

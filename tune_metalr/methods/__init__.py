@@ -88,6 +88,7 @@ SCHEDULES: Mapping[str, Schedule] = MappingProxyType(
     {
         "constant": Schedule("the rate itself, after warm-up"),
         "cosine": Schedule("half a cosine from the rate to 0, after warm-up"),
+        "linear": Schedule("a straight line from the rate to 0, after warm-up"),
     }
 )
 

@@ -22,4 +22,6 @@ def _decay(schedule: str, progress: float) -> float:
         return 1.0
     if schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * progress))
+    if schedule == "linear":
+        return 1 - progress
     raise ValueError(f"unknown schedule {schedule!r}")

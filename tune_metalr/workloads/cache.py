@@ -15,12 +15,13 @@ import numpy as np
 
 from tune_metalr.errors import UserError
 from tune_metalr.storage import write_whole
-from tune_metalr.workloads import images, sources
-from tune_metalr.workloads.workload import Source
+from tune_metalr.workloads import images, sources, text
+from tune_metalr.workloads.workload import Family, Source
 
 DECODER_REVISION = 1
 """Raised whenever decoding gives other arrays for the same bytes."""
 
+_DECODERS = {Family.IMAGES: images.decode, Family.TEXT: text.decode}
 _VERSION_LENGTH = 12
 
 
@@ -102,7 +103,7 @@ def open_arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 def _decode(source: Source, places: DataPlaces, key: str) -> PreparedData:
     with sources.read(source, places.data_dir, places.cache) as raw:
-        arrays = images.decode(source, raw)
+        arrays = _DECODERS[source.family](source, raw)
     version = _content_version(arrays)
     folder = _folder(source, version, places.cache)
     scratch = Path(tempfile.mkdtemp(prefix=f".{source.name}-", dir=places.cache))

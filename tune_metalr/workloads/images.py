@@ -1,11 +1,13 @@
 """Images: decoded once to bytes, cut into normalised batches."""
 
 import io
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tune_metalr.errors import UserError
+from tune_metalr.workloads.labels import checked_labels
 from tune_metalr.workloads.sources import RawData, RawSplit
 from tune_metalr.workloads.workload import Source
 
@@ -26,7 +28,7 @@ def decode(source: Source, raw: RawData) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     for name, split in (("train", raw.train), ("test", raw.test)):
         arrays[f"{name}_inputs"] = _pixels(source, split)
-        arrays[f"{name}_labels"] = _labels(source, split)
+        arrays[f"{name}_labels"] = checked_labels(source, split.labels)
     train = arrays["train_inputs"]
     # Exact integer sums: the same on every machine and thread count.
     count = train.size // train.shape[-1]
@@ -38,24 +40,47 @@ def decode(source: Source, raw: RawData) -> dict[str, Array]:
     return arrays
 
 
-class ImageBatches:
-    """Turns rows of a mapped byte array into normalised float batches."""
+class ImageExamples:
+    """Cuts normalised float batches out of mapped byte arrays."""
 
-    def __init__(self, channel_mean: Array, channel_std: Array) -> None:
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
         import torch
 
-        self._mean = torch.from_numpy(np.array(channel_mean, dtype=np.float32))[:, None, None]
-        self._scale = torch.from_numpy(1 / np.array(channel_std, dtype=np.float32))[:, None, None]
+        self._arrays = arrays
+        mean, std = (arrays[f"channel_{name}"].astype(np.float32) for name in ("mean", "std"))
+        self._mean = torch.from_numpy(mean)[:, None, None]
+        self._scale = torch.from_numpy(1 / std)[:, None, None]
 
-    def __call__(self, inputs: Array, rows: Array) -> "torch.Tensor":
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        height, width, channels = self._arrays["train_inputs"].shape[1:]
+        return height, width, channels
+
+    def inputs(self, split: str, rows: Array) -> "torch.Tensor":
         """Return float32 [batch, channels, height, width] in channels-last memory.
 
         Indexing copies, so an in-place operation on a batch cannot reach the shared pages.
         """
         import torch
 
-        pixels = torch.from_numpy(inputs[rows]).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(self._arrays[f"{split}_inputs"][rows]).permute(0, 3, 1, 2)
         return pixels.to(torch.float32).sub_(self._mean).mul_(self._scale)
+
+    def train_batches(
+        self, order: Array, batch_size: int, generator: np.random.Generator
+    ) -> Iterator[Array]:
+        """Cut an epoch's rows, in random order, into batches."""
+        return consecutive(order, batch_size)
+
+    def evaluation_batches(self, split: str, rows: Array, batch_size: int) -> Iterator[Array]:
+        """Cut rows to be scored into batches."""
+        return consecutive(rows, batch_size)
+
+
+def consecutive(rows: Array, size: int) -> Iterator[Array]:
+    """Yield rows in batches of `size`; the last one may be smaller."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _pixels(source: Source, split: RawSplit) -> Array:
@@ -79,14 +104,3 @@ def _decode_image(row: dict[str, Any]) -> Array:
     with Image.open(io.BytesIO(row["bytes"])) as image:
         pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
     return pixels if pixels.ndim == 3 else pixels[..., None]
-
-
-def _labels(source: Source, split: RawSplit) -> Array:
-    labels = np.asarray(split.labels, dtype=np.int64)
-    if len(labels) and not 0 <= labels.min() <= labels.max() < source.num_classes:
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise UserError(
-            f"data set '{source.name}' has a label {wrong}; its {source.num_classes} classes "
-            f"are 0 to {source.num_classes - 1}"
-        )
-    return labels

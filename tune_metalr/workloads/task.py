@@ -1,18 +1,20 @@
 """What a trial trains on: its splits, cut into batches, and its freshly initialised model."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from tune_metalr.seeds import derive_seed
 from tune_metalr.trial import Trial
 from tune_metalr.workloads.cache import DataPlaces, find, open_arrays
-from tune_metalr.workloads.images import ImageBatches
-from tune_metalr.workloads.models import SmallCNN
-from tune_metalr.workloads.workload import source_from_settings
+from tune_metalr.workloads.images import ImageExamples
+from tune_metalr.workloads.models import SmallCNN, SmallResNet, TextLSTM
+from tune_metalr.workloads.text import VOCABULARY_SIZE, TextExamples
+from tune_metalr.workloads.workload import Family, source_from_settings
 
 CURVE_EXAMPLES = 2_000
 """Validation rows scored after each epoch; the whole split is scored once, at the end."""
@@ -20,21 +22,29 @@ CURVE_EXAMPLES = 2_000
 _EVALUATION_BATCH = 500
 
 Array = np.ndarray[Any, Any]
+Inputs = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
 
 
 class Batch(NamedTuple):
     """Examples as the model takes them, and their classes [batch]."""
 
-    inputs: torch.Tensor
+    inputs: Inputs
     labels: torch.Tensor
 
 
-class Split(NamedTuple):
-    """Mapped arrays of a split and the rows of them that are used."""
+class Examples(Protocol):
+    """What a family of workloads makes of its arrays. `split` is `train` or `test`."""
 
-    inputs: Array
-    labels: Array
-    rows: Array
+    def inputs(self, split: str, rows: Array) -> Inputs:
+        """Return what the model takes, copied: no batch is a view of the arrays."""
+
+    def train_batches(
+        self, order: Array, batch_size: int, generator: np.random.Generator
+    ) -> Iterator[Array]:
+        """Cut an epoch's rows, given in random order, into batches of rows."""
+
+    def evaluation_batches(self, split: str, rows: Array, batch_size: int) -> Iterator[Array]:
+        """Cut rows to be scored into batches of rows."""
 
 
 class Sizes(NamedTuple):
@@ -52,13 +62,9 @@ class Task:
         self._trial = trial
         self._source = source_from_settings(trial.workload_settings["source"])
         arrays = open_arrays(find(self._source, trial.data_version, places))
-        self._to_batch = ImageBatches(arrays["channel_mean"], arrays["channel_std"])
-        train_inputs, train_labels = arrays["train_inputs"], arrays["train_labels"]
-        validation_rows, train_rows = self._carve_validation(len(train_labels))
-        self._train = Split(train_inputs, train_labels, train_rows)
-        self._validation = Split(train_inputs, train_labels, validation_rows)
-        test_labels = arrays["test_labels"]
-        self._test = Split(arrays["test_inputs"], test_labels, np.arange(len(test_labels)))
+        self._examples = _examples(trial, arrays)
+        self._labels = {split: arrays[f"{split}_labels"] for split in ("train", "test")}
+        self._validation_rows, self._train_rows = self._carve_validation()
 
     @property
     def num_classes(self) -> int:
@@ -68,54 +74,66 @@ class Task:
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps of one epoch, the last, smaller batch included."""
-        return -(-len(self._train.rows) // self._trial.batch_size)
+        return -(-len(self._train_rows) // self._trial.batch_size)
 
     @property
     def sizes(self) -> Sizes:
         """Examples of each split."""
-        return Sizes(len(self._train.rows), len(self._validation.rows), len(self._test.rows))
+        return Sizes(len(self._train_rows), len(self._validation_rows), len(self._labels["test"]))
 
     def build_model(self) -> nn.Module:
         """Initialise the model from the stream of (workload, seed)."""
         torch.manual_seed(derive_seed("weights", self._trial.workload, self._trial.seed))
-        _, side, _, channels = self._train.inputs.shape
-        if self._trial.workload_settings["model"] != "cnn":
-            raise ValueError(f"unknown model {self._trial.workload_settings['model']!r}")
-        model = SmallCNN(channels=channels, side=side, num_classes=self.num_classes)
-        # torch's stubs do not know this form of `to`.
-        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return _build_model(
+            self._trial.workload_settings["model"], self._examples, self.num_classes
+        )
+
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the mean loss of a batch in nats: logistic for one output, else softmax."""
+        if outputs.shape[1] == 1:
+            targets = labels.to(outputs.dtype)
+            return functional.binary_cross_entropy_with_logits(outputs[:, 0], targets)
+        return functional.cross_entropy(outputs, labels)
+
+    def num_correct(self, outputs: torch.Tensor, labels: torch.Tensor) -> int:
+        """Return how many examples of a batch are classified right."""
+        guesses = outputs[:, 0] > 0 if outputs.shape[1] == 1 else outputs.argmax(dim=1)
+        return int((guesses == labels).sum())
 
     def train_batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the epoch's batches; the order is drawn afresh for each epoch."""
         names = ("order", self._trial.workload, self._trial.seed, epoch)
-        order = np.random.default_rng(derive_seed(*names)).permutation(self._train.rows)
-        return self._batches(self._train, order, self._trial.batch_size)
+        generator = np.random.default_rng(derive_seed(*names))
+        order = generator.permutation(self._train_rows)
+        size = self._trial.batch_size
+        return self._batches("train", self._examples.train_batches(order, size, generator))
 
     def curve_batches(self) -> Iterator[Batch]:
         """Yield the first validation rows, for curves and targets."""
-        rows = self._validation.rows[:CURVE_EXAMPLES]
-        return self._batches(self._validation, rows, _EVALUATION_BATCH)
+        return self._scored("train", self._validation_rows[:CURVE_EXAMPLES])
 
     def validation_batches(self) -> Iterator[Batch]:
         """Yield the whole validation split, for selection."""
-        return self._batches(self._validation, self._validation.rows, _EVALUATION_BATCH)
+        return self._scored("train", self._validation_rows)
 
     def test_batches(self) -> Iterator[Batch]:
         """Yield the test split: once, after training."""
-        return self._batches(self._test, self._test.rows, _EVALUATION_BATCH)
+        return self._scored("test", np.arange(len(self._labels["test"])))
 
-    def _batches(self, split: Split, rows: Array, size: int) -> Iterator[Batch]:
-        for start in range(0, len(rows), size):
-            chosen = rows[start : start + size]
-            labels = torch.from_numpy(split.labels[chosen])
-            yield Batch(self._to_batch(split.inputs, chosen), labels)
+    def _scored(self, split: str, rows: Array) -> Iterator[Batch]:
+        batches = self._examples.evaluation_batches(split, rows, _EVALUATION_BATCH)
+        return self._batches(split, batches)
 
-    def _carve_validation(self, count: int) -> tuple[Array, Array]:
+    def _batches(self, split: str, batches: Iterator[Array]) -> Iterator[Batch]:
+        labels = self._labels[split]
+        for rows in batches:
+            yield Batch(self._examples.inputs(split, rows), torch.from_numpy(labels[rows]))
+
+    def _carve_validation(self) -> tuple[Array, Array]:
         """Return validation rows, the same for every seed, and this seed's training rows."""
         trial = self._trial
-        order = np.random.default_rng(derive_seed("validation", self._source.name)).permutation(
-            count
-        )
+        generator = np.random.default_rng(derive_seed("validation", self._source.name))
+        order = generator.permutation(len(self._labels["train"]))
         held_out = trial.workload_settings["validation_examples"]
         validation, train = order[:held_out], order[held_out:]
         if trial.train_examples is not None:
@@ -123,3 +141,23 @@ class Task:
             shuffled = np.random.default_rng(derive_seed(*names)).permutation(train)
             train = shuffled[: trial.train_examples]
         return validation, train
+
+
+def _examples(trial: Trial, arrays: dict[str, Array]) -> Examples:
+    if Family(trial.workload_settings["source"]["family"]) is Family.TEXT:
+        return TextExamples(arrays, trial.workload_settings["max_tokens"])
+    return ImageExamples(arrays)
+
+
+def _build_model(name: str, examples: Examples, num_classes: int) -> nn.Module:
+    if isinstance(examples, ImageExamples):
+        _, side, channels = examples.shape
+        model: nn.Module
+        if name == "resnet":
+            model = SmallResNet(channels=channels, num_classes=num_classes)
+        else:
+            model = SmallCNN(channels=channels, side=side, num_classes=num_classes)
+        # torch's stubs do not know this form of `to`.
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    outputs = 1 if num_classes == 2 else num_classes
+    return TextLSTM(vocabulary_size=VOCABULARY_SIZE, outputs=outputs)

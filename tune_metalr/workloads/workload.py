@@ -9,6 +9,7 @@ class Family(StrEnum):
     """How the examples are decoded and batched."""
 
     IMAGES = "images"
+    TEXT = "text"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +40,8 @@ class Workload:
     target_accuracy: float
     target_origin: str
     """Where the target was read off."""
+    max_tokens: int | None = None
+    """Tokens to which a text is cut, from its end; `None` keeps all."""
     revision: int = 1
     """Raised whenever the same trial of this workload would give other numbers."""
 
@@ -48,6 +51,7 @@ class Workload:
             "source": dataclasses.asdict(self.source),
             "model": self.model,
             "validation_examples": self.validation_examples,
+            "max_tokens": self.max_tokens,
             "revision": self.revision,
         }
 
