@@ -5,7 +5,7 @@ import pytest
 
 from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
-from tune_metalr.rows import to_bytes, to_table
+from tune_metalr.rows import IDENTITY, to_bytes, to_table
 from tune_metalr.storage import write_whole
 from tune_metalr.trial import COLUMNS, Role, Status, Trial, WantedTrial, identity_columns
 
@@ -132,10 +132,32 @@ def test_a_damaged_file_is_named_set_aside_and_its_trial_is_missing(ledger, dama
     damaged = ledger.trials().damaged
     assert len(damaged) == 1
     assert ledger.statuses() == {trial(1).trial_id: Status.COMPLETED}
-    assert list(ledger.tidy()) == list(damaged)
+    assert list(ledger.tidy().values()) == list(damaged.values())
     assert [path.name for path in (ledger.root / "set-aside").iterdir()] == list(damaged)
     assert ledger.trials().damaged == {}
     assert ledger.statuses() == {trial(1).trial_id: Status.COMPLETED}
+
+
+def test_files_of_one_name_are_both_kept_when_set_aside(ledger):
+    for text in ("one", "two"):
+        (ledger.root / "trials" / "x.txt").write_text(text)
+        ledger.tidy()
+    kept = {path.read_text() for path in (ledger.root / "set-aside").iterdir()}
+    assert kept == {"one", "two"}
+
+
+def test_a_few_columns_can_be_read_alone(ledger):
+    ledger.record(full_row())
+    table = ledger.trials(["error"]).table
+    assert set(table.column_names) == {*IDENTITY, "error"}
+
+
+def test_a_worker_sees_whether_its_trial_has_a_result(ledger):
+    assert ledger.result_of(trial().trial_id) is None
+    ledger.record(full_row(status=Status.FAILED))
+    assert ledger.result_of(trial().trial_id) is None
+    ledger.record(full_row(status=Status.DIVERGED))
+    assert ledger.result_of(trial().trial_id) is Status.DIVERGED
 
 
 def test_what_a_killed_writer_left_is_no_row(ledger):

@@ -76,7 +76,9 @@ def test_the_last_real_token_decides_whatever_the_padding():
 
 def lengths_and_rows(batches, lengths):
     rows = [batch.tolist() for batch in batches]
-    return [[lengths[row] for row in batch] for batch in rows], sorted(row for batch in rows for row in batch)
+    return [[lengths[row] for row in batch] for batch in rows], sorted(
+        row for batch in rows for row in batch
+    )
 
 
 def test_batches_hold_every_row_once_and_like_lengths():

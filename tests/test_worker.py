@@ -120,6 +120,17 @@ def test_an_exception_is_a_failed_row_that_is_charged(order, make_trial, monkeyp
     assert unfinished(order).trial_ids() == []
 
 
+def test_a_trial_whose_row_is_written_is_not_run_again(order, make_trial, monkeypatch):
+    trial = make_trial()
+    worker.run_trial(trial, "m", order)
+    row = row_of(order, trial)
+    unfinished(order).save(trial.trial_id, b"left by a worker that was lost before its report")
+    monkeypatch.setattr(worker, "Training", None)
+    assert worker.run_trial(trial, "m", order) is Status.COMPLETED
+    assert row_of(order, trial) == row
+    assert unfinished(order).trial_ids() == []
+
+
 def test_an_error_of_the_machine_is_not_the_trials(order, make_trial, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

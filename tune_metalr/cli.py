@@ -180,3 +180,7 @@ def main() -> None:
         for line in str(error).splitlines():
             print(f"tune-metalr: {line}", file=sys.stderr)
         _leave(2)
+    except OSError as error:  # a full disk, a folder that vanished
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"tune-metalr: {error.strerror or error}{where}", file=sys.stderr)
+        _leave(2)

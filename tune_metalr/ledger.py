@@ -12,7 +12,7 @@ set-aside/                 damaged and foreign files, moved out of the way by th
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +20,12 @@ import pyarrow as pa
 
 from tune_metalr.errors import UserError
 from tune_metalr.rows import (
+    IDENTITY,
     PROPOSAL_COLUMNS,
     WANTED_COLUMNS,
     DamagedFileError,
-    NewerSchemaError,
     best_rows,
+    chosen,
     read_table,
     read_trials,
     to_bytes,
@@ -62,8 +63,8 @@ class Ledger:
         try:
             for folder in (self._trials, self._proposals, self.unfinished):
                 folder.mkdir(parents=True, exist_ok=True)
-                write_whole(folder / "probe", b"")
-                (folder / "probe").unlink()
+                write_whole(folder / f"{SCRATCH_PREFIX}probe", b"")
+                (folder / f"{SCRATCH_PREFIX}probe").unlink(missing_ok=True)
         except OSError as error:
             raise UserError(
                 f"cannot write to {self.root} ({error.strerror}); choose another --results"
@@ -76,43 +77,62 @@ class Ledger:
         path = self._trials / f"{row['trial_id']}.parquet"
         write_whole(path, to_bytes(to_table([row], COLUMNS)))
 
-    def trials(self) -> TrialRows:
+    def trials(self, names: Collection[str] | None = None) -> TrialRows:
         """Read every trial that was ever recorded here.
+
+        Args:
+            names: Columns to read; all, if not given. Curves are most of a ledger's size.
 
         Raises:
             UserError: A row was written by a later version.
         """
-        tables, damaged = [to_table([], COLUMNS)], {}
+        needed = None if names is None else {*names, *IDENTITY}
+        tables, damaged = [], {}
         for path in self._trial_files():
             try:
-                tables.append(_read(path))
+                tables.append(_read(path, needed))
             except FileNotFoundError:
                 continue  # compacted since it was listed: its rows are in a segment
             except DamagedFileError as error:
                 damaged[path.name] = str(error)
-                continue
-            except NewerSchemaError as error:
-                raise UserError(str(error)) from error
-        return TrialRows(best_rows(pa.concat_tables(tables)), damaged)
+        empty = to_table([], chosen(needed))
+        return TrialRows(best_rows(pa.concat_tables([empty, *tables])), damaged)
 
     def statuses(self) -> dict[str, Status]:
         """Return the status of every recorded trial."""
-        table = self.trials().table
+        table = self.trials(IDENTITY).table
         pairs = zip(table["trial_id"].to_pylist(), table["status"].to_pylist(), strict=True)
         return {trial_id: Status(status) for trial_id, status in pairs}
+
+    def result_of(self, trial_id: str) -> Status | None:
+        """Return a trial's status if its own file holds a result: a quick look for workers."""
+        try:
+            row = _read(self._trials / f"{trial_id}.parquet", IDENTITY).to_pylist()[0]
+        except (FileNotFoundError, DamagedFileError):
+            return None
+        status = Status(row["status"])
+        return status if status.is_result else None
 
     # Upkeep: only for the driver, which holds the lock
 
     def tidy(self) -> dict[str, str]:
-        """Set damaged files aside, drop scratch files, compact; return what was set aside."""
+        """Set damaged files aside, drop scratch files, compact.
+
+        Returns:
+            What is wrong with each file that was set aside, by the path where it is now.
+        """
         remove_scratch(self._trials)
-        rows = self.trials()
-        for name in rows.damaged:
-            target = self.root / "set-aside" / name
-            target.parent.mkdir(exist_ok=True)
-            (self._trials / name).replace(target)
+        moved = {}
+        for path in self._trial_files():
+            try:
+                _read(path)
+            except DamagedFileError as error:
+                target = _free_name(self.root / "set-aside" / path.name)
+                target.parent.mkdir(exist_ok=True)
+                path.replace(target)
+                moved[str(target)] = str(error)
         self.compact()
-        return rows.damaged
+        return moved
 
     def compact(self) -> None:
         """Put finished rows of single files into one segment; merge segments when many.
@@ -218,11 +238,20 @@ def _is_segment(path: Path) -> bool:
     return path.name.startswith("segment-")
 
 
-def _read(path: Path) -> pa.Table:
+def _read(path: Path, names: Collection[str] | None = None) -> pa.Table:
     """Read a file of trials; a file that is not named as ours are is none of ours."""
     if path.suffix != ".parquet":
         raise DamagedFileError(f"{path.name} is not a Parquet file")
-    table = read_trials(path)
+    table = read_trials(path, chosen(names))
     if not _is_segment(path) and table["trial_id"].to_pylist() != [path.stem]:
         raise DamagedFileError(f"{path.name} is not named after the one trial it holds")
     return table
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    free = path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}.{number}")
+    return free

@@ -40,7 +40,8 @@ def _commit() -> str | None:
     if not (root / ".git").exists():
         return None
     try:
-        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+        command += ["--abbrev=40", "--exclude=*"]
         output = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None

@@ -2,13 +2,14 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tune_metalr.errors import UserError
 from tune_metalr.trial import COLUMNS, SCHEMA_VERSION, Column, Status
 
 WANTED_COLUMNS: tuple[Column, ...] = (
@@ -32,6 +33,9 @@ PROPOSAL_COLUMNS: tuple[Column, ...] = (
     Column("state", "string", True, meaning="Optuna's state of the proposal"),
 )
 
+IDENTITY = frozenset({"trial_id", "schema_version", "definition", "status", "finished_utc"})
+"""Columns by which a row is checked, and chosen among several of one trial."""
+
 _TYPES = {
     "string": pa.string(),
     "int64": pa.int64(),
@@ -44,10 +48,6 @@ class DamagedFileError(Exception):
     """A file that holds no rows of ours: torn, or put there by something else."""
 
 
-class NewerSchemaError(Exception):
-    """A row written by a later version of this project."""
-
-
 def schema(columns: Iterable[Column]) -> pa.Schema:
     """Return the Arrow schema of declared columns, units and meanings as field metadata."""
     return pa.schema(
@@ -56,6 +56,11 @@ def schema(columns: Iterable[Column]) -> pa.Schema:
             for c in columns
         ]
     )
+
+
+def chosen(names: Collection[str] | None) -> list[Column]:
+    """Return the ledger's columns of these names, in the declared order; all for `None`."""
+    return [column for column in COLUMNS if names is None or column.name in names]
 
 
 def to_table(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> pa.Table:
@@ -83,7 +88,8 @@ def read_table(path: Path, columns: Iterable[Column]) -> pa.Table:
     """
     wanted = schema(columns)
     try:
-        table = pq.read_table(path)
+        present = pq.read_schema(path).names
+        table = pq.read_table(path, columns=[name for name in wanted.names if name in present])
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -97,19 +103,23 @@ def read_table(path: Path, columns: Iterable[Column]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=wanted)
 
 
-def read_trials(path: Path) -> pa.Table:
+def read_trials(path: Path, columns: Sequence[Column] = COLUMNS) -> pa.Table:
     """Read a file of the ledger's trials and check that each row is what its id says.
+
+    Args:
+        path: A file of the ledger.
+        columns: What to read; those of `IDENTITY` must be among them.
 
     Raises:
         DamagedFileError: A row's definition does not hash to its id, or its status is unknown.
-        NewerSchemaError: A later version of the project wrote it.
+        UserError: A later version of the project wrote it.
     """
-    table = read_table(path, COLUMNS)
+    table = read_table(path, columns)
     identity = table.select(["trial_id", "definition", "status", "schema_version"]).to_pylist()
     known = {status.value for status in Status}
     for row in identity:
         if (row["schema_version"] or 0) > SCHEMA_VERSION:
-            raise NewerSchemaError(
+            raise UserError(
                 f"{path} was written by a later version of tune_metalr; update this one"
             )
         digest = hashlib.sha256((row["definition"] or "").encode()).hexdigest()

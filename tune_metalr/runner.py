@@ -110,8 +110,8 @@ class _Run:
     def _resume(self, wanted: list[WantedTrial]) -> Dealer:
         """Tidy what an earlier run left, record what is wanted now, and take up its results."""
         ledger = self._ledger
-        for name, reason in ledger.tidy().items():
-            self._console.print(f"Set aside as {name}: {reason}", soft_wrap=True)
+        for path, reason in ledger.tidy().items():
+            self._console.print(f"Set aside as {path}: {reason}", soft_wrap=True, markup=False)
         ledger.write_study(self._study_file.text, wanted, self._options.command)
         recorded = ledger.statuses()
         finished = {trial_id for trial_id, status in recorded.items() if status.is_result}

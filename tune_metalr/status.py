@@ -55,8 +55,8 @@ def study_status(ledger: Ledger) -> StudyStatus:
         UserError: The folder holds no results.
     """
     wanted = ledger.wanted().to_pylist()
-    rows = ledger.trials()
     columns = ["trial_id", "status", "error", "workload", "method"]
+    rows = ledger.trials(columns)
     recorded = {row["trial_id"]: row for row in rows.table.select(columns).to_pylist()}
     cells: dict[tuple[str, str], Cell] = {}
     failures: dict[str, Failure] = {}

@@ -25,6 +25,10 @@ def run_trial(trial: Trial, method: str, order: WorkOrder) -> Status:
     """
     ledger = Ledger(order.results)
     checkpoints = Checkpoints(ledger.unfinished)
+    # An earlier worker may have been lost between its last write and its report.
+    if (recorded := ledger.result_of(trial.trial_id)) is not None:
+        checkpoints.remove(trial.trial_id)
+        return recorded
     files = checkpoints.files(trial.trial_id)
     with attempt(files.attempts, files.state) as attempts:
         training: Training | None = None

@@ -102,24 +102,27 @@ def open_arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _decode(source: Source, places: DataPlaces, key: str) -> PreparedData:
-    with sources.read(source, places.data_dir, places.cache) as raw:
+    """Decode into a scratch folder and put it in place whole. The caller holds the lock."""
+    for leftover in places.cache.glob(f".{source.name}-*"):  # of a process that was killed
+        shutil.rmtree(leftover)
+    with tempfile.TemporaryDirectory(prefix=f".{source.name}-", dir=places.cache) as scratch:
+        raw = sources.read(source, places.data_dir, cache=places.cache, scratch=Path(scratch))
         arrays = _DECODERS[source.family](source, raw)
-    version = _content_version(arrays)
-    folder = _folder(source, version, places.cache)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{source.name}-", dir=places.cache))
-    for name, array in arrays.items():
-        np.save(scratch / f"{name}.npy", array, allow_pickle=False)
-    if folder.exists():  # the same content from another place, or half-deleted by the user
-        shutil.rmtree(folder)
-    scratch.chmod(0o755)
-    scratch.rename(folder)
-    index = _index_path(places.cache, key)
+        version = _content_version(arrays)
+        made = Path(scratch) / "arrays"
+        made.mkdir()
+        for name, array in arrays.items():
+            np.save(made / f"{name}.npy", array, allow_pickle=False)
+        folder = _folder(source, version, places.cache)
+        if folder.exists():  # the same content from another place, or half deleted by the user
+            shutil.rmtree(folder)
+        made.rename(folder)
     entry: dict[str, Any] = {
         "version": version,
         "files": len(arrays),
         "train_examples": len(arrays["train_labels"]),
     }
-    write_whole(index, json.dumps(entry).encode())
+    write_whole(_index_path(places.cache, key), json.dumps(entry).encode())
     return PreparedData(version, folder, entry["train_examples"])
 
 

@@ -2,9 +2,6 @@
 
 import hashlib
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -51,17 +48,21 @@ def fingerprint(source: Source, data_dir: Path | None) -> str:
     return f"mirror:{digest.hexdigest()}"
 
 
-@contextmanager
-def read(source: Source, data_dir: Path | None, cache: Path) -> Iterator[RawData]:
-    """Open the raw splits; what is yielded is valid inside the `with` block."""
+def read(source: Source, data_dir: Path | None, *, cache: Path, scratch: Path) -> RawData:
+    """Open the raw splits.
+
+    Args:
+        source: What to read.
+        data_dir: A local mirror; `None` reads the hub.
+        cache: Where what the hub gives is kept.
+        scratch: Where a mirror is unpacked; what is returned is valid as long as it exists.
+    """
     if source.hub_id is None:
-        yield _bundled_digits()
-    elif data_dir is None:
-        yield _from_hub(source, source.hub_id, cache)
-    else:
-        _mirror_files(source, data_dir)
-        with tempfile.TemporaryDirectory(prefix="tune-metalr-data-", dir=cache) as folder:
-            yield _columns(source, _load(str(data_dir / source.name), cache, Path(folder)))
+        return _bundled_digits()
+    if data_dir is None:
+        return _from_hub(source, source.hub_id, cache)
+    _mirror_files(source, data_dir)
+    return _columns(source, _load(str(data_dir / source.name), cache, scratch / "unpacked"))
 
 
 def _mirror_files(source: Source, data_dir: Path) -> list[Path]:
