@@ -37,8 +37,8 @@ ARROWS = {
         "work_order",
     },
     "runner": {
-        "checkpoints", "dealer", "driver", "expansion", "ledger", "lock", "provenance", "study",
-        "study_file", "work_order", "workloads",
+        "checkpoints", "dealer", "driver", "expansion", "ledger", "lock", "provenance", "status",
+        "study", "study_file", "work_order", "workloads",
     },
     "status": {"ledger"},
     "timing": {"training", "workloads"},

@@ -126,4 +126,4 @@ def test_an_error_of_the_machine_is_told_as_such(tmp_path):
     errors = []
     run(FullDisk(tmp_path, 0), PoolEvents(dealer.next, dealer.ended, unexpected, errors.append))
     assert errors == ["[Errno 28] No space left on device"]
-    assert dealer.num_missing == 1
+    assert dealer.num_ended == 0

@@ -80,11 +80,6 @@ class Dealer:
         return len(self._status)
 
     @property
-    def num_missing(self) -> int:
-        """Trials without a result: not dealt, running, or failed."""
-        return self.num_trials - sum(status.is_result for status in self._status.values())
-
-    @property
     def num_waiting(self) -> int:
         """Trials that have not been dealt."""
         return len(self._waiting)

@@ -14,6 +14,7 @@ from tune_metalr.expansion import expand
 from tune_metalr.ledger import Ledger
 from tune_metalr.lock import driver_lock
 from tune_metalr.provenance import provenance
+from tune_metalr.status import study_status
 from tune_metalr.study import Study
 from tune_metalr.study_file import StudyFile, load_study
 from tune_metalr.trial import WantedTrial
@@ -105,7 +106,7 @@ class _Run:
             self._console.print(f"{dealer.num_waiting} of {dealer.num_trials} trials to run.")
             self._driver(places).run(dealer)
         self._ledger.compact()
-        return self._exit_code(dealer)
+        return self._exit_code()
 
     def _resume(self, wanted: list[WantedTrial]) -> Dealer:
         """Tidy what an earlier run left, record what is wanted now, and take up its results."""
@@ -134,12 +135,15 @@ class _Run:
         )
         return Driver(self._ledger, order, options, self._console)
 
-    def _exit_code(self, dealer: Dealer) -> int:
-        if not dealer.num_missing:
+    def _exit_code(self) -> int:
+        """Compare the ledger, not what this run remembers, with what the study wants."""
+        status = study_status(self._ledger)
+        if not status.num_without_result:
             return 0
         self._console.print(
-            f"{dealer.num_missing} of {dealer.num_trials} trials have no result. "
+            f"{status.num_without_result} of {status.num_wanted} trials have no result. "
             f"To go on: {shlex.join(self._options.command)}",
             soft_wrap=True,
+            markup=False,
         )
         return 1
