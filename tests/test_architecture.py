@@ -24,7 +24,7 @@ ARROWS = {
     "lock": set(),
     "signals": set(),
     "work_order": {"workloads"},
-    "worker": {"training", "workloads", "checkpoints", "attempts", "ledger", "work_order"},
+    "worker": {"training", "workloads", "checkpoints", "attempts", "ledger", "provenance", "work_order"},
     "study": {"methods", "workloads"},
     "study_file": {"study"},
     "expansion": {"study", "methods", "workloads"},

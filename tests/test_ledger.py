@@ -3,6 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 
+from tune_metalr import ledger as ledger_module
 from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
 from tune_metalr.rows import IDENTITY, to_bytes, to_table
@@ -100,6 +101,47 @@ def test_a_crash_between_segment_and_removal_doubles_nothing(ledger):
     assert ledger.trials().table.num_rows == 4
 
 
+def test_a_row_that_comes_while_rows_are_compacted_is_kept(ledger, monkeypatch):
+    ledger.record(full_row(status=Status.FAILED))
+    ledger.record(full_row(seed=1))
+    real = ledger_module.write_whole
+
+    def write_and_finish(path, data, **options):
+        real(path, data, **options)
+        monkeypatch.setattr(ledger_module, "write_whole", real)
+        ledger.record(full_row(status=Status.COMPLETED))
+
+    monkeypatch.setattr(ledger_module, "write_whole", write_and_finish)
+    ledger.compact()
+    assert set(ledger.statuses().values()) == {Status.COMPLETED}
+
+
+def test_a_reader_sees_all_rows_while_they_are_compacted(ledger, monkeypatch):
+    for seed in range(5):
+        ledger.record(full_row(seed=seed))
+    real = ledger_module.read_trials
+
+    def compact_first(path, columns):
+        monkeypatch.setattr(ledger_module, "read_trials", real)
+        ledger.compact()
+        return real(path, columns)
+
+    monkeypatch.setattr(ledger_module, "read_trials", compact_first)
+    assert ledger.trials().table.num_rows == 5
+
+
+def test_a_file_that_cannot_be_read_now_is_not_damaged(ledger, monkeypatch):
+    ledger.record(full_row())
+
+    def too_many(*_, **__):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("pyarrow.parquet.read_schema", too_many)
+    with pytest.raises(UserError, match="Too many open files"):
+        ledger.tidy()
+    assert len(files(ledger)) == 1
+
+
 def test_many_segments_are_merged(ledger):
     for block in range(10):
         for seed in range(2):
@@ -128,7 +170,8 @@ DAMAGE = {
 def test_a_damaged_file_is_named_set_aside_and_its_trial_is_missing(ledger, damage):
     ledger.record(full_row(seed=0))
     ledger.record(full_row(seed=1))
-    damage(ledger.root / "trials" / f"{trial(0).trial_id}.parquet")
+    (path,) = (ledger.root / "trials").glob(f"{trial(0).trial_id}-*")
+    damage(path)
     damaged = ledger.trials().damaged
     assert len(damaged) == 1
     assert ledger.statuses() == {trial(1).trial_id: Status.COMPLETED}

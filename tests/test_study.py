@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from tests.conftest import REPOSITORY, SMALL_STUDY
 from tune_metalr.errors import UserError
@@ -102,6 +104,17 @@ def test_the_json_schema_describes_every_field():
     assert schema["additionalProperties"] is False
 
 
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_editors_accept_every_shipped_study(path):
+    jsonschema.validate(yaml.safe_load(path.read_text()), Study.model_json_schema())
+
+
+def test_a_whole_number_and_its_float_are_the_same_setting(write_study):
+    texts = (SMALL_STUDY.replace("momentum: 0.9", f"momentum: {zero}") for zero in ("0", "0.0"))
+    first, second = (expand(load_study(write_study(text)).study, VERSIONS) for text in texts)
+    assert first == second
+
+
 MISTAKES = {
     "an unknown key": ("batch_sise: 32\n", ":9: batch_sise: unknown key; did you mean 'batch_size'?"),
     "an unknown key of an entry": (
@@ -123,7 +136,15 @@ MISTAKES = {
     "no rate": (("lr: [1e-3, 1e-2]", "lr: []"), ":8: methods.sgd.lr: expected at least one entry, not []"),
     "one beta": (("sgd, lr: [1e-3, 1e-2], momentum: 0.9", "adam, lr: 1, betas: 0.9"), ":8: methods.sgd: 'betas' takes two numbers from 0 to below 1, such as [0.9, 0.999], not 0.9"),
     "a flag that is a number": (("momentum: 0.9", "nesterov: 1"), ":8: methods.sgd: 'nesterov' takes true or false, not 1"),
-    "nesterov alone": (("momentum: 0.9", "nesterov: true"), ":8: methods.sgd: 'nesterov' needs a 'momentum' above 0"),
+    "nesterov alone": (("momentum: 0.9", "nesterov: true"), ":8: methods.sgd: 'nesterov' needs a 'momentum' above 0, and no 'dampening'"),
+    "an infinite momentum": (("0.9", ".inf"), ":8: methods.sgd: 'momentum' takes a number of at least 0, not inf"),
+    "too many epochs": (("epochs: 2", "epochs: 1e20"), ":5: epochs: expected less than or equal to 1000000000"),
+    "a seed that is true": (("seeds: 3", "seeds: [true]"), ":6: seeds.0: expected a number"),
+    "a seed that is too large": (("seeds: 3", "seeds: [18446744073709551616]"), ":6: seeds.0: expected less than"),
+    "a name that is markup": (("  sgd:", "  '[/b]':"), ":8: methods.[/b]"),
+    "an impossible date": (("name: small", "name: 2026-13-01"), "not valid YAML: month must be in 1..12"),
+    "an alias of itself": ("x: &a [*a]\n", "unknown key"),
+    "deep nesting": ("x: " + "[" * 3000 + "]" * 3000 + "\n", "not valid YAML"),
     "a missing field": (("epochs: 2\n", ""), ":1: epochs: required, but not given"),
     "a name with a slash": (("name: small", "name: a/b"), ":1: name: 'a/b' may hold letters, digits, '.', '_' and '-' only"),
     "a key twice": ("epochs: 3\n", ":9: epochs is given twice"),

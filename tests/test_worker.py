@@ -5,7 +5,6 @@ import pytest
 from tune_metalr import worker
 from tune_metalr.checkpoints import Checkpoints
 from tune_metalr.ledger import Ledger
-from tune_metalr.provenance import provenance
 from tune_metalr.training import Training
 from tune_metalr.trial import COLUMNS, Status
 from tune_metalr.work_order import WorkOrder
@@ -21,7 +20,7 @@ class KilledError(BaseException):
 def order(tmp_path, places):
     ledger = Ledger(tmp_path / "results")
     ledger.create()
-    return WorkOrder(ledger.root, places, checkpoint_seconds=0, provenance=provenance())
+    return WorkOrder(ledger.root, places, checkpoint_seconds=0, project_commit=None)
 
 
 def row_of(order, trial):

@@ -88,6 +88,31 @@ def test_changed_data_are_decoded_again(tmp_path):
     assert prepare(TOY, places).version != first.version
 
 
+def test_a_complete_folder_is_kept_when_the_same_content_comes_again(tmp_path):
+    places = DataPlaces(tmp_path, tmp_path / "data")
+    write_toy(tmp_path / "data")
+    first = prepare(TOY, places)
+    inode = first.folder.stat().st_ino
+    for path in (tmp_path / "data" / "toy").iterdir():
+        path.rename(path.with_name(path.name.replace("00000-of-00001", "other")))
+    assert prepare(TOY, places) == first
+    assert first.folder.stat().st_ino == inode
+    assert not [path for path in tmp_path.iterdir() if "@" in path.name]
+
+
+def test_a_torn_file_and_a_broken_image_are_named(tmp_path):
+    write_toy(tmp_path / "data")
+    path = tmp_path / "data" / "toy" / "train-00000-of-00001.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    with pytest.raises(UserError, match="cannot read the data in"):
+        prepare(TOY, DataPlaces(tmp_path, tmp_path / "data"))
+    rows = [{"bytes": b"no image", "path": None}] * 3
+    pq.write_table(pa.table({"image": rows, "label": [0, 1, 1]}), path)
+    with pytest.raises(UserError, match="row 0 of column 'image' of 'toy' is no image"):
+        prepare(TOY, DataPlaces(tmp_path, tmp_path / "data"))
+
+
 def test_half_deleted_data_are_decoded_again(tmp_path):
     places = DataPlaces(tmp_path, tmp_path / "data")
     write_toy(tmp_path / "data")

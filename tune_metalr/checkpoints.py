@@ -30,13 +30,17 @@ class Checkpoints:
         write_whole(self.files(trial_id).state, digest + state, durable=False)
 
     def load(self, trial_id: str) -> bytes | None:
-        """Return the trial's last state; `None` if there is none, or it is damaged."""
+        """Return the trial's last state; `None` if there is none. A damaged one is deleted."""
+        path = self.files(trial_id).state
         try:
-            data = self.files(trial_id).state.read_bytes()
+            data = path.read_bytes()
         except FileNotFoundError:
             return None
         digest, state = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
-        return state if hashlib.sha256(state).digest() == digest else None
+        if hashlib.sha256(state).digest() == digest:
+            return state
+        path.unlink(missing_ok=True)
+        return None
 
     def remove(self, trial_id: str) -> None:
         """Forget a trial that has ended."""

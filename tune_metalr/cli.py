@@ -85,9 +85,7 @@ def run(
 @app.command()
 def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
     """Show what a study will cost here, and the smallest p-value that its seeds can reach."""
-    from rich.console import Console
-
-    from tune_metalr.cli_tables import print_plan
+    from tune_metalr.cli_tables import plain_console, print_plan
     from tune_metalr.driver import available_cpus
     from tune_metalr.plan import plan_study
     from tune_metalr.runner import wanted_trials
@@ -101,36 +99,39 @@ def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch
         places = data_places(data_dir, fallback=Path(scratch))
         wanted = wanted_trials(loaded, places)
-        print_plan(plan_study(loaded, wanted, places, cpus=cpus), len(loaded.seeds), Console())
+        print_plan(
+            plan_study(loaded, wanted, places, cpus=cpus), len(loaded.seeds), plain_console()
+        )
 
 
 @app.command()
 def status(results: ResultsPath) -> None:
     """Show how far a study is, and the command that completes it."""
-    from rich.console import Console
-
-    from tune_metalr.cli_tables import print_status
+    from tune_metalr.cli_tables import plain_console, print_status
     from tune_metalr.ledger import Ledger
     from tune_metalr.status import study_status
 
     ledger = Ledger(results)
     found = study_status(ledger)
-    print_status(found, shlex.join(ledger.command()), Console())
+    print_status(found, shlex.join(ledger.command()), plain_console())
 
 
 @app.command(name="list")
 def list_(what: Listing) -> None:
     """List what a study can name."""
-    from rich.console import Console
-
-    from tune_metalr.cli_tables import print_methods, print_samplers, print_workloads
+    from tune_metalr.cli_tables import (
+        plain_console,
+        print_methods,
+        print_samplers,
+        print_workloads,
+    )
 
     printers = {
         Listing.WORKLOADS: print_workloads,
         Listing.METHODS: print_methods,
         Listing.SAMPLERS: print_samplers,
     }
-    printers[what](Console())
+    printers[what](plain_console())
 
 
 @app.command()
@@ -145,12 +146,11 @@ def schema() -> None:
 
 def _run(study: Path, **options: Any) -> int:
     """Run the study, print its table, and return the exit code."""
-    from rich.console import Console
-
-    from tune_metalr.cli_tables import print_summary
+    from tune_metalr.cli_tables import check_analysis, plain_console, print_summary
     from tune_metalr.runner import RunOptions, run_study
 
-    console = Console()
+    check_analysis()  # now, not after hours of training
+    console = plain_console()
     end = run_study(study, RunOptions(**options), console)
     print_summary(end.folder, console)
     return end.exit_code

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -19,9 +18,34 @@ from tune_metalr.workloads import WORKLOADS
 _MAX_REASONS = 5
 
 
+def plain_console() -> Console:
+    """Return a console that shows text as it is: a method may be called `[b]`."""
+    return Console(markup=False, highlight=False)
+
+
+def check_analysis() -> None:
+    """Make sure that `analysis` is this project's own package.
+
+    Raises:
+        UserError: Another package of that name comes first.
+    """
+    import analysis
+    import tune_metalr
+
+    found = Path(analysis.__file__ or "").parent
+    if found != Path(tune_metalr.__file__).parents[1] / "analysis":
+        raise UserError(
+            f"another package called 'analysis' ({found}) hides ours; run from another folder or "
+            f"remove it from PYTHONPATH"
+        )
+
+
 def print_summary(folder: Path, console: Console) -> None:
     """Print each method's scores, and what to look at next."""
-    rows = _analysis(folder).to_dict("records")
+    from analysis.load import load_trials
+    from analysis.summary import summarize
+
+    rows = summarize(load_trials(folder)).to_dict("records")
     troubles = [n for n in ("diverged", "failed", "missing") if any(row[n] for row in rows)]
     table = _table(["workload", "method"], ["completed", *troubles, "test accuracy", "train s"])
     for row in rows:
@@ -120,23 +144,6 @@ def print_samplers(console: Console) -> None:
     for name, meaning in SAMPLERS.items():
         table.add_row(name, meaning)
     console.print(table)
-
-
-def _analysis(folder: Path) -> Any:
-    """Return the summary made by this project's own analysis package."""
-    import analysis
-    import tune_metalr
-
-    ours = Path(tune_metalr.__file__).parents[1] / "analysis"
-    if ours not in [Path(place) for place in analysis.__path__]:
-        raise UserError(
-            f"another package called 'analysis' ({next(iter(analysis.__path__))}) hides ours; "
-            f"run from another folder or remove it from PYTHONPATH"
-        )
-    from analysis.load import load_trials
-    from analysis.summary import summarize
-
-    return summarize(load_trials(folder))
 
 
 def _table(texts: Iterable[str], numbers: Iterable[str]) -> Table:

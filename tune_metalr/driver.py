@@ -14,7 +14,7 @@ from tune_metalr.dealer import Dealer
 from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
 from tune_metalr.progress import Progress
-from tune_metalr.provenance import utc_now
+from tune_metalr.provenance import provenance, utc_now
 from tune_metalr.ray_pool import (
     MAX_ATTEMPTS,
     Pool,
@@ -103,10 +103,8 @@ class Driver:
                 if dealer.num_ended - compacted >= _COMPACT_EVERY:
                     self._ledger.compact()
                     compacted = dealer.num_ended
-                if self._machine_error:
-                    raise UserError(
-                        f"{self._machine_error}; put it right and run the same command again"
-                    )
+                self._raise_machine_error()
+        self._raise_machine_error()
         return not thread.is_alive()
 
     def _fit(self, pool: Pool, dealer: Dealer) -> None:
@@ -120,6 +118,10 @@ class Driver:
             pool.run(events)
         except BaseException as error:  # handed to the watching thread
             self._pool_error = error
+
+    def _raise_machine_error(self) -> None:
+        if self._machine_error:
+            raise UserError(f"{self._machine_error}; put it right and run the same command again")
 
     def _raise_pool_error(self, error: BaseException) -> NoReturn:
         if isinstance(error, UserError):
@@ -136,6 +138,9 @@ class Driver:
 
     def _record_lost(self, dealer: Dealer, trial_id: str, reason: str) -> None:
         """Record a trial whose worker was lost in every attempt; its checkpoint is kept."""
+        if (recorded := self._ledger.result_of(trial_id)) is not None:
+            dealer.ended(trial_id, recorded)  # the last worker was lost after its last write
+            return
         item = dealer.wanted(trial_id)
         files = Checkpoints(self._ledger.unfinished).files(trial_id)
         attempts = read_attempts(files.attempts) or Attempts(MAX_ATTEMPTS, 0.0, utc_now(), 0.0)
@@ -143,7 +148,8 @@ class Driver:
             identity_columns(item.trial, item.method)
             | failed_outcome(f"its worker was lost {MAX_ATTEMPTS} times: {reason}")
             | attempts.columns()
-            | self._order.provenance
+            | provenance()
+            | {"project_commit": self._order.project_commit}
         )
         dealer.ended(trial_id, Status.FAILED)
         self._lost_in_a_row += 1

@@ -12,7 +12,9 @@ set-aside/                 damaged and foreign files, moved out of the way by th
 
 import hashlib
 import json
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,9 +75,9 @@ class Ledger:
     # Trials
 
     def record(self, row: Mapping[str, Any]) -> None:
-        """Write one trial's outcome, replacing an earlier row of its own file."""
-        path = self._trials / f"{row['trial_id']}.parquet"
-        write_whole(path, to_bytes(to_table([row], COLUMNS)))
+        """Write one trial's outcome under a new name: no row is ever overwritten."""
+        name = f"{row['trial_id']}-{secrets.token_hex(4)}.parquet"
+        write_whole(self._trials / name, to_bytes(to_table([row], COLUMNS)))
 
     def trials(self, names: Collection[str] | None = None) -> TrialRows:
         """Read every trial that was ever recorded here.
@@ -87,16 +89,11 @@ class Ledger:
             UserError: A row was written by a later version.
         """
         needed = None if names is None else {*names, *IDENTITY}
-        tables, damaged = [], {}
-        for path in self._trial_files():
+        while True:
             try:
-                tables.append(_read(path, needed))
+                return self._read_all(needed)
             except FileNotFoundError:
-                continue  # compacted since it was listed: its rows are in a segment
-            except DamagedFileError as error:
-                damaged[path.name] = str(error)
-        empty = to_table([], chosen(needed))
-        return TrialRows(best_rows(pa.concat_tables([empty, *tables])), damaged)
+                continue  # compacted since it was listed: its rows are in a newer segment
 
     def statuses(self) -> dict[str, Status]:
         """Return the status of every recorded trial."""
@@ -105,13 +102,13 @@ class Ledger:
         return {trial_id: Status(status) for trial_id, status in pairs}
 
     def result_of(self, trial_id: str) -> Status | None:
-        """Return a trial's status if its own file holds a result: a quick look for workers."""
-        try:
-            row = _read(self._trials / f"{trial_id}.parquet", IDENTITY).to_pylist()[0]
-        except (FileNotFoundError, DamagedFileError):
-            return None
-        status = Status(row["status"])
-        return status if status.is_result else None
+        """Return a trial's status if a file of its own holds a result: a quick look."""
+        for path in self._trials.glob(f"{trial_id}-*.parquet"):
+            with suppress(FileNotFoundError, DamagedFileError):
+                status = Status(_read(path, IDENTITY)["status"][0].as_py())
+                if status.is_result:
+                    return status
+        return None
 
     # Upkeep: only for the driver, which holds the lock
 
@@ -199,8 +196,9 @@ class Ledger:
         """Return the command that completes the study."""
         try:
             command: list[str] = json.loads((self.root / "run.json").read_text())["command"]
-        except (OSError, ValueError, KeyError):
-            return ["tune-metalr", "run", str(self.root / "study.yaml")]
+        except (OSError, ValueError, KeyError, TypeError):
+            study = str(self.root / "study.yaml")
+            return ["tune-metalr", "run", study, "--results", str(self.root.parent)]
         return command
 
     # Proposals
@@ -226,11 +224,22 @@ class Ledger:
             [("search_id", "ascending"), ("index", "ascending")]
         )
 
+    def _read_all(self, names: Collection[str] | None) -> TrialRows:
+        tables, damaged = [to_table([], chosen(names))], {}
+        for path in self._trial_files():
+            try:
+                tables.append(_read(path, names))
+            except DamagedFileError as error:
+                damaged[path.name] = str(error)
+        return TrialRows(best_rows(pa.concat_tables(tables)), damaged)
+
     def _trial_files(self) -> list[Path]:
         try:
             files = [path for path in self._trials.iterdir() if path.is_file()]
-        except OSError:
+        except FileNotFoundError:
             return []
+        except OSError as error:
+            raise UserError(f"cannot read {self._trials}: {error.strerror}") from error
         return sorted(path for path in files if not path.name.startswith(SCRATCH_PREFIX))
 
 
@@ -243,7 +252,7 @@ def _read(path: Path, names: Collection[str] | None = None) -> pa.Table:
     if path.suffix != ".parquet":
         raise DamagedFileError(f"{path.name} is not a Parquet file")
     table = read_trials(path, chosen(names))
-    if not _is_segment(path) and table["trial_id"].to_pylist() != [path.stem]:
+    if not _is_segment(path) and table["trial_id"].to_pylist() != [path.stem.partition("-")[0]]:
         raise DamagedFileError(f"{path.name} is not named after the one trial it holds")
     return table
 

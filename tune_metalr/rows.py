@@ -90,9 +90,11 @@ def read_table(path: Path, columns: Iterable[Column]) -> pa.Table:
     try:
         present = pq.read_schema(path).names
         table = pq.read_table(path, columns=[name for name in wanted.names if name in present])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the machine's, not the file's
+            raise UserError(f"cannot read {path}: {error.strerror}") from error
         raise DamagedFileError(f"{path.name} is not a readable Parquet file") from error
     if wanted.names[0] not in table.column_names:
         raise DamagedFileError(f"{path.name} has no column '{wanted.names[0]}'")

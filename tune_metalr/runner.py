@@ -124,7 +124,7 @@ class _Run:
             results=self._ledger.root.resolve(),
             places=places,
             checkpoint_seconds=self._options.checkpoint_seconds,
-            provenance=provenance(),
+            project_commit=provenance()["project_commit"],
         )
         options = DriverOptions(
             cpus=self._options.cpus,

@@ -1,12 +1,14 @@
 """Ctrl-C and termination: the run ends at once, and says how to go on."""
 
+import math
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CLEAN_UP_SECONDS = 10.0
 
 
 class InterruptedRunError(BaseException):
@@ -21,17 +23,24 @@ class InterruptedRunError(BaseException):
 def interruptible() -> Iterator[None]:
     """Turn signals into `InterruptedRunError`, raised where the main thread is.
 
-    Further signals are ignored, so that an impatient second Ctrl-C cannot stop the clean-up.
+    For ten seconds further signals are ignored, so that an impatient second Ctrl-C cannot stop
+    the clean-up.
     """
-    before = {number: signal.signal(number, _raise) for number in _SIGNALS}
+    handler = _Handler()
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
-def _raise(number: int, frame: FrameType | None) -> NoReturn:
-    for each in _SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
-    raise InterruptedRunError(number)
+class _Handler:
+    def __init__(self) -> None:
+        self._last = -math.inf
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._last > _CLEAN_UP_SECONDS:
+            self._last = now
+            raise InterruptedRunError(number)

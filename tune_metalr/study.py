@@ -20,7 +20,7 @@ from tune_metalr.workloads import WORKLOADS
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ' (did you mean ...?)' with the most similar known word, or the list of all."""
+    """Return '; did you mean ...?' with the most similar known word, or the list of all."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
@@ -58,11 +58,13 @@ def _known(kind: str, names: Iterable[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Number = Annotated[float, BeforeValidator(_number, float | str), Field(allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+Count = Annotated[int, BeforeValidator(_whole, int | str), Field(ge=1, le=10**9)]
+Seed = Annotated[int, BeforeValidator(_whole, int), Field(ge=0, lt=2**63)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$", max_length=100)]
 OptimizerName = Annotated[str, _known("optimizer", OPTIMIZERS)]
 ScheduleName = Annotated[str, _known("schedule", SCHEDULES)]
 ControllerName = Annotated[str, _known("controller", CONTROLLERS)]
@@ -95,7 +97,11 @@ class MethodChoice(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     optimizer: OptimizerName
-    lr: Annotated[tuple[Positive, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    lr: Annotated[
+        tuple[Positive, ...],
+        BeforeValidator(_as_list, float | str | list[float | str]),
+        Field(min_length=1),
+    ]
     """The learning rate; a list makes one method of each."""
     schedule: ScheduleName = "constant"
     warmup_fraction: Annotated[Number, Field(ge=0, lt=1)] = 0.0
@@ -123,8 +129,9 @@ class MethodChoice(BaseModel):
                 )
             if not takes[name].accepts(value):
                 raise ValueError(f"'{name}' takes {takes[name]}, not {value!r}")
-        if self.keywords().get("nesterov") and not self.keywords().get("momentum"):
-            raise ValueError("'nesterov' needs a 'momentum' above 0")
+        given = self.keywords()
+        if given.get("nesterov") and (not given.get("momentum") or given.get("dampening")):
+            raise ValueError("'nesterov' needs a 'momentum' above 0, and no 'dampening'")
         return self
 
     def keywords(self) -> dict[str, Any]:
@@ -149,7 +156,9 @@ class SearchChoice(BaseModel):
 
     optimizer: OptimizerName | None = None
     space: Annotated[dict[str, Dimension], Field(min_length=1)]
-    samplers: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    samplers: Annotated[
+        tuple[str, ...], BeforeValidator(_as_list, str | list[str]), Field(min_length=1)
+    ]
     trials: Count
     repeats: Count = 1
     batch: Count = 4
@@ -173,11 +182,14 @@ class AnalysisChoice(_Strict):
     """Comparisons over which Holm's correction is made."""
 
 
+_MAX_SEEDS = 100_000
+
+
 def _seeds(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return value
     count = _whole(value)
-    if not isinstance(count, int) or count < 1:
+    if not isinstance(count, int) or not 1 <= count <= _MAX_SEEDS:
         raise ValueError(f"expected a count of at least 1, or a list of seeds, not {value!r}")
     return list(range(count))
 
@@ -192,19 +204,21 @@ class Study(_Strict):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     """Names the results folder."""
     workloads: Annotated[
-        tuple[WorkloadChoice, ...], BeforeValidator(_workload_entry), Field(min_length=1)
+        tuple[WorkloadChoice, ...],
+        BeforeValidator(_workload_entry, str | list[str | WorkloadChoice]),
+        Field(min_length=1),
     ]
     """Names, or entries that change a workload's settings."""
     epochs: Count
     batch_size: Count = 64
     seeds: Annotated[
-        tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seeds), Field(min_length=1)
+        tuple[Seed, ...], BeforeValidator(_seeds, int | list[int]), Field(min_length=1)
     ]
     """A count (0, 1, 2 ...) or a list."""
     precision: Precision = "float32"
     threads_per_trial: Count = 1
-    methods: dict[str, MethodChoice] = Field(default_factory=dict)
-    searches: dict[str, SearchChoice] = Field(default_factory=dict)
+    methods: dict[Name, MethodChoice] = Field(default_factory=dict)
+    searches: dict[Name, SearchChoice] = Field(default_factory=dict)
     analysis: AnalysisChoice = AnalysisChoice()
 
     @field_validator("seeds")
@@ -262,4 +276,5 @@ def _keyword(value: Any) -> Any:
             return value
     if isinstance(value, list | tuple):
         return [_keyword(item) for item in value]
-    return value
+    # 0 and 0.0 are the same setting, and must not be two trials.
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

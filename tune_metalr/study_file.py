@@ -16,7 +16,10 @@ from tune_metalr.study import (
     nearest,
 )
 
-Path_ = tuple[str | int, ...]
+Field = tuple[str | int, ...]
+"""Where a field stands: `("methods", "sgd", "lr", 0)`."""
+
+_DEEPEST = 8
 
 _FIELDS_UNDER: dict[str, type[BaseModel]] = {
     "": Study,
@@ -71,7 +74,7 @@ def _read(path: Path) -> str:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _parse(path: Path, text: str) -> tuple[dict[Path_, int], dict[str, Any]]:
+def _parse(path: Path, text: str) -> tuple[dict[Field, int], dict[str, Any]]:
     """Return the line of each field, counted from 1, and the file's content."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -79,33 +82,37 @@ def _parse(path: Path, text: str) -> tuple[dict[Path_, int], dict[str, Any]]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}:{line}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except (yaml.YAMLError, ValueError, IndexError, RecursionError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not valid YAML: {reason}") from None
     if node is None:
         raise UserError(f"{path} is empty; a study needs name, workloads, epochs, seeds, methods")
     if not isinstance(data, dict):
         raise UserError(f"{path}:1: expected fields such as 'name: my-study'")
     lines = {}
-    for field, line in _walk(node, ()):
+    for field, line in _walk(node, (), frozenset()):
         if field in lines and isinstance(field[-1], str):
             raise UserError(f"{path}:{line}: {_dotted(field)} is given twice")
         lines[field] = line
     return lines, data
 
 
-def _walk(node: yaml.Node, at: Path_) -> Iterator[tuple[Path_, int]]:
+def _walk(node: yaml.Node, at: Field, above: frozenset[int]) -> Iterator[tuple[Field, int]]:
+    if id(node) in above or len(at) > _DEEPEST:  # an alias of what contains it
+        return
+    above |= {id(node)}
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             field = (*at, str(key.value))
             yield field, key.start_mark.line + 1
-            yield from _walk(value, field)
+            yield from _walk(value, field, above)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield (*at, index), item.start_mark.line + 1
-            yield from _walk(item, (*at, index))
+            yield from _walk(item, (*at, index), above)
 
 
-def _describe(path: Path, lines: dict[Path_, int], mistake: Any) -> str:
+def _describe(path: Path, lines: dict[Field, int], mistake: Any) -> str:
     """Return one line about a mistake that pydantic found."""
     field = tuple(part for part in mistake["loc"] if isinstance(part, str | int))
     known = field
@@ -117,7 +124,7 @@ def _describe(path: Path, lines: dict[Path_, int], mistake: Any) -> str:
     return f"{path}:{line}: {where}{_message(field, mistake)}"
 
 
-def _message(field: Path_, mistake: Any) -> str:
+def _message(field: Field, mistake: Any) -> str:
     kind, message = mistake["type"], mistake["msg"]
     if kind == "extra_forbidden":
         parent = next((p for p in reversed(field[:-1]) if str(p) in _FIELDS_UNDER), "")
@@ -139,5 +146,5 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _dotted(field: Path_) -> str:
+def _dotted(field: Field) -> str:
     return ".".join(str(part) for part in field)

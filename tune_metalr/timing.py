@@ -26,17 +26,19 @@ def estimate(trial: Trial, places: DataPlaces) -> Estimate:
     """Time a moment of a trial on this machine, and scale it to the whole."""
     task = Task(trial, places)
     training = Training(trial, task)
-    training.train_on(itertools.islice(task.train_batches(0), _WARMUP_STEPS))
+    epochs = (task.train_batches(epoch) for epoch in itertools.count())
+    batches = itertools.chain.from_iterable(epochs)
+    training.train_on(itertools.islice(batches, _WARMUP_STEPS))
     steps, start = 0, time.perf_counter()
     while time.perf_counter() - start < _MIN_SECONDS:
-        steps += training.train_on(itertools.islice(task.train_batches(0), _BLOCK_STEPS)).steps
+        steps += training.train_on(itertools.islice(batches, _BLOCK_STEPS)).steps
     step_seconds = (time.perf_counter() - start) / steps
-    start = time.perf_counter()
-    batch = next(task.curve_batches())
-    training.evaluate([batch])
-    example_seconds = (time.perf_counter() - start) / len(batch.labels)
     sizes = task.sizes
-    examples = trial.epochs * min(CURVE_EXAMPLES, sizes.validation) + sizes.validation + sizes.test
+    curve_examples = min(CURVE_EXAMPLES, sizes.validation)
+    start = time.perf_counter()
+    training.evaluate(task.curve_batches())
+    example_seconds = (time.perf_counter() - start) / curve_examples
+    examples = trial.epochs * curve_examples + sizes.validation + sizes.test
     gradient_steps = trial.epochs * task.steps_per_epoch
     return Estimate(
         seconds=gradient_steps * step_seconds + examples * example_seconds,

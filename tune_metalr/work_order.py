@@ -13,4 +13,5 @@ class WorkOrder(NamedTuple):
     places: DataPlaces
     checkpoint_seconds: float
     """A checkpoint is written at the first epoch's end after this long."""
-    provenance: dict[str, str | None]
+    project_commit: str | None
+    """Known to the driver alone where workers run an installed copy."""

@@ -10,7 +10,9 @@ import torch
 
 from tune_metalr.attempts import attempt
 from tune_metalr.checkpoints import Checkpoints, Interval
+from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
+from tune_metalr.provenance import provenance
 from tune_metalr.training import Training
 from tune_metalr.trial import Status, Trial, failed_outcome, identity_columns
 from tune_metalr.work_order import WorkOrder
@@ -21,7 +23,7 @@ def run_trial(trial: Trial, method: str, order: WorkOrder) -> Status:
     """Run a trial to its end and record its outcome.
 
     A Python exception of the trial itself is an outcome, `failed`. Errors of the machine, such
-    as a full disk, are raised: the trial is not to blame.
+    as a full disk or missing data, are raised: the trial is not to blame.
     """
     ledger = Ledger(order.results)
     checkpoints = Checkpoints(ledger.unfinished)
@@ -30,26 +32,32 @@ def run_trial(trial: Trial, method: str, order: WorkOrder) -> Status:
         checkpoints.remove(trial.trial_id)
         return recorded
     files = checkpoints.files(trial.trial_id)
+    state = checkpoints.load(trial.trial_id)
     with attempt(files.attempts, files.state) as attempts:
         training: Training | None = None
         try:
             training = Training(trial, Task(trial, order.places))
-            outcome = _train(training, order, checkpoints)
-        except OSError:
+            outcome = _train(training, order, checkpoints, state)
+        except (OSError, UserError):
             raise
         except Exception as error:
             spent = training.spent() if training else {}
             outcome = spent | failed_outcome(f"{type(error).__name__}: {error}")
         ledger.record(
-            identity_columns(trial, method) | outcome | attempts.columns() | order.provenance
+            identity_columns(trial, method)
+            | outcome
+            | attempts.columns()
+            | provenance()
+            | {"project_commit": order.project_commit}
         )
     checkpoints.remove(trial.trial_id)
     return Status(outcome["status"])
 
 
-def _train(training: Training, order: WorkOrder, checkpoints: Checkpoints) -> dict[str, Any]:
+def _train(
+    training: Training, order: WorkOrder, checkpoints: Checkpoints, state: bytes | None
+) -> dict[str, Any]:
     trial_id = training.trial.trial_id
-    state = checkpoints.load(trial_id)
     if state is not None:
         # Without pickle: a checkpoint is data, and loading it can run no code.
         training.load_state_dict(torch.load(io.BytesIO(state), weights_only=True))

@@ -1,5 +1,6 @@
 """The optimizers, schedules and controllers that a study can name. Loads no torch."""
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -114,7 +115,7 @@ def method_revision(optimizer: str, schedule: str, controller: str) -> str:
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_fraction(value: object) -> bool:

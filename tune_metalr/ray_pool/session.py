@@ -16,11 +16,11 @@ import psutil
 from tune_metalr.errors import UserError
 
 _FOLDER_PREFIX = "tune-metalr-ray-"
-_LONGEST_TEMP = 40
-"""Ray puts sockets under its folder, and a socket's path has at most 107 characters."""
+_LONGEST_TEMP = 16
+"""Ray's sockets lie up to 88 characters deeper, and their path has at most 107 (macOS: 104)."""
 
 _LAST_BREATH_SECONDS = 1.0
-_HALF_DELETED_SECONDS = 60.0
+_NEW_SECONDS = 60.0
 
 _OBJECT_STORE_BYTES = 100 * 2**20
 """Data go through the disk cache; the store carries a trial's definition and its status."""
@@ -185,8 +185,10 @@ def _delete_abandoned_folders() -> None:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    if not (folder / "owner").exists():  # just made, or half deleted
-        return time.time() - folder.stat().st_mtime > _HALF_DELETED_SECONDS
+    if time.time() - folder.stat().st_mtime < _NEW_SECONDS:
+        return False  # its owner may not have locked it yet
+    if not (folder / "owner").exists():  # half deleted
+        return True
     with (folder / "owner").open("r+") as owner:
         fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return True

@@ -9,6 +9,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from tune_metalr.dealer import Idle
+from tune_metalr.errors import UserError
 from tune_metalr.ray_pool.pool import PoolEvents, Work
 from tune_metalr.trial import Status
 
@@ -37,7 +38,7 @@ class TrialActor(tune.Trainable):
         """Run the trial; its row is on disk before Tune hears of it."""
         try:
             status = self._work(self._config["trial"], self._config["method"])
-        except OSError as error:
+        except (OSError, UserError) as error:
             return {"machine_error": str(error), "done": True}
         return {"status": str(status), "done": True}
 

@@ -23,6 +23,8 @@ DECODER_REVISION = 1
 
 _DECODERS = {Family.IMAGES: images.decode, Family.TEXT: text.decode}
 _VERSION_LENGTH = 12
+_COUNT = "count"
+"""File that says how many arrays a complete folder holds."""
 
 
 class DataPlaces(NamedTuple):
@@ -82,7 +84,7 @@ def find(source: Source, version: str, places: DataPlaces) -> Path:
         UserError: The source cannot be read, or gives another version here.
     """
     folder = _folder(source, version, places.cache)
-    if folder.is_dir():
+    if _is_complete(folder):
         return folder
     prepared = prepare(source, places)
     if prepared.version != version:
@@ -103,9 +105,9 @@ def open_arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 def _decode(source: Source, places: DataPlaces, key: str) -> PreparedData:
     """Decode into a scratch folder and put it in place whole. The caller holds the lock."""
-    for leftover in places.cache.glob(f".{source.name}-*"):  # of a process that was killed
+    for leftover in places.cache.glob(f".{source.name}@*"):  # of a process that was killed
         shutil.rmtree(leftover)
-    with tempfile.TemporaryDirectory(prefix=f".{source.name}-", dir=places.cache) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f".{source.name}@", dir=places.cache) as scratch:
         raw = sources.read(source, places.data_dir, cache=places.cache, scratch=Path(scratch))
         arrays = _DECODERS[source.family](source, raw)
         version = _content_version(arrays)
@@ -113,13 +115,14 @@ def _decode(source: Source, places: DataPlaces, key: str) -> PreparedData:
         made.mkdir()
         for name, array in arrays.items():
             np.save(made / f"{name}.npy", array, allow_pickle=False)
+        (made / _COUNT).write_text(str(len(arrays)))
         folder = _folder(source, version, places.cache)
-        if folder.exists():  # the same content from another place, or half deleted by the user
-            shutil.rmtree(folder)
-        made.rename(folder)
+        # The same content may have come from another place, and may be in use.
+        if not _is_complete(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            made.rename(folder)
     entry: dict[str, Any] = {
         "version": version,
-        "files": len(arrays),
         "train_examples": len(arrays["train_labels"]),
     }
     write_whole(_index_path(places.cache, key), json.dumps(entry).encode())
@@ -130,13 +133,20 @@ def _folder(source: Source, version: str, cache: Path) -> Path:
     return cache / f"{source.name}-{version}"
 
 
+def _is_complete(folder: Path) -> bool:
+    try:
+        return len(list(folder.glob("*.npy"))) == int((folder / _COUNT).read_text())
+    except (OSError, ValueError):
+        return False
+
+
 def _lookup(source: Source, key: str, cache: Path) -> PreparedData | None:
     try:
         entry = json.loads(_index_path(cache, key).read_text())
     except (OSError, ValueError):
         return None
     folder = _folder(source, entry["version"], cache)
-    if len(list(folder.glob("*.npy"))) != entry["files"]:
+    if not _is_complete(folder):
         return None
     return PreparedData(entry["version"], folder, entry["train_examples"])
 

@@ -86,7 +86,14 @@ def consecutive(rows: Array, size: int) -> Iterator[Array]:
 def _pixels(source: Source, split: RawSplit) -> Array:
     if isinstance(split.inputs, np.ndarray):
         return split.inputs
-    decoded = [_decode_image(row) for row in split.inputs.to_pylist()]
+    decoded = []
+    for number, row in enumerate(split.inputs.to_pylist()):
+        try:
+            decoded.append(_decode_image(row))
+        except (OSError, TypeError, KeyError) as error:
+            raise UserError(
+                f"row {number} of column '{source.input_column}' of '{source.name}' is no image"
+            ) from error
     if not decoded:
         raise UserError(f"data set '{source.name}' has an empty split")
     shapes = {image.shape for image in decoded}

@@ -62,7 +62,14 @@ def read(source: Source, data_dir: Path | None, *, cache: Path, scratch: Path) -
     if data_dir is None:
         return _from_hub(source, source.hub_id, cache)
     _mirror_files(source, data_dir)
-    return _columns(source, _load(str(data_dir / source.name), cache, scratch / "unpacked"))
+    folder = data_dir / source.name
+    try:
+        return _columns(source, _load(str(folder), cache, scratch / "unpacked"))
+    except UserError:
+        raise
+    # `datasets` raises what its readers raise: no common class, all of them about the files.
+    except Exception as error:
+        raise UserError(f"cannot read the data in {folder}: {_first_line(error)}") from error
 
 
 def _mirror_files(source: Source, data_dir: Path) -> list[Path]:
