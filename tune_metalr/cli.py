@@ -35,6 +35,9 @@ DataDir = Annotated[
 Cpus = Annotated[int | None, typer.Option(min=1, help="CPUs to use; all, if not given.")]
 
 
+_CHECKPOINT_SECONDS = 10.0
+
+
 class Listing(StrEnum):
     """What `list` can print."""
 
@@ -59,11 +62,12 @@ def run(
     ] = None,
     checkpoint_seconds: Annotated[
         float, typer.Option(min=0, help="Least time between two checkpoints of a trial.")
-    ] = 10.0,
+    ] = _CHECKPOINT_SECONDS,
 ) -> None:
     """Run what a study still lacks. The same command goes on after any interruption."""
     command = _command("run", str(study), results=results, data_dir=data_dir, cpus=cpus,
-                       address=address, max_hours=max_hours)  # fmt: skip
+                       address=address, max_hours=max_hours,
+                       checkpoint_seconds=_unless_default(checkpoint_seconds))  # fmt: skip
     try:
         with interruptible():
             exit_code = _run(
@@ -94,7 +98,10 @@ def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
 
     loaded = load_study(study).study
     cpus = cpus or available_cpus()
-    with tempfile.TemporaryDirectory(prefix="tune-metalr-data-") as scratch:
+    with (
+        interruptible(),
+        tempfile.TemporaryDirectory(prefix="tune-metalr-data-") as scratch,
+    ):
         # Torch makes a folder for compiled code as soon as an optimizer steps.
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch
         places = data_places(data_dir, fallback=Path(scratch))
@@ -156,6 +163,10 @@ def _run(study: Path, **options: Any) -> int:
     return end.exit_code
 
 
+def _unless_default(checkpoint_seconds: float) -> float | None:
+    return None if checkpoint_seconds == _CHECKPOINT_SECONDS else checkpoint_seconds
+
+
 def _command(*words: str, **options: object) -> list[str]:
     """Return a command line of ours; options without a value are left out."""
     command = ["tune-metalr", *words]
@@ -180,6 +191,8 @@ def main() -> None:
         for line in str(error).splitlines():
             print(f"tune-metalr: {line}", file=sys.stderr)
         _leave(2)
+    except InterruptedRunError as interruption:
+        _leave(interruption.exit_code)
     except OSError as error:  # a full disk, a folder that vanished
         where = f" ({error.filename})" if error.filename else ""
         print(f"tune-metalr: {error.strerror or error}{where}", file=sys.stderr)

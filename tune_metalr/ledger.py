@@ -3,8 +3,8 @@
 study.yaml                 the study as run
 wanted.parquet             what it wants: trial, role, the study's names
 run.json                   the command that completes it
-trials/<trial_id>.parquet  one outcome, independent of why it was wanted
-trials/segment-*.parquet   many outcomes, compacted by the driver
+trials/<trial_id>-*        one outcome, independent of why it was wanted
+trials/segment-*           many outcomes, compacted by the driver
 proposals/<search>.parquet what a sampler suggested and was told
 unfinished/                checkpoints
 set-aside/                 damaged and foreign files, moved out of the way by the driver
