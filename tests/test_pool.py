@@ -104,7 +104,7 @@ def test_no_more_processes_than_cpus_across_batch_barriers(tmp_path):
     run(Note(tmp_path, 0.3), PoolEvents(dealer.next, dealer.ended, unexpected, unexpected))
     assert not dealer.waiting
     assert len(list(tmp_path.iterdir())) == 2
-    assert set(psutil.Process().children(recursive=True)) == before
+    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 def test_a_lost_worker_is_replaced_and_a_hopeless_trial_given_up(tmp_path):
