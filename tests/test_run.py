@@ -147,7 +147,7 @@ def test_nothing_is_lost_when_driver_and_workers_are_killed(tmp_path, places):
     rng = random.Random(seed)
     study = tmp_path / "small.yaml"
     study.write_text(
-        "name: small\nworkloads: [digits-cnn]\nepochs: 12\nseeds: 12\n"
+        "name: small\nworkloads: [digits-cnn]\nepochs: 12\nseeds: 30\n"
         "methods: {sgd: {optimizer: sgd, lr: [1e-3, 1e-2], momentum: 0.9}}\n"
     )
     killer = Killer(study, tmp_path)
@@ -163,7 +163,7 @@ def test_nothing_is_lost_when_driver_and_workers_are_killed(tmp_path, places):
         ends = killer.ends()
         assert {trial: ends[trial] for trial in finished} == finished, "a finished trial ran again"
         finished = ends
-    assert 0 < len(finished) < 24
+    assert 0 < len(finished) < 60
     process = killer.start()
     # A new row alone says little: workers of the last driver outlive it for a moment.
     while not (workers := trial_workers(process)) and process.poll() is None:
@@ -173,7 +173,7 @@ def test_nothing_is_lost_when_driver_and_workers_are_killed(tmp_path, places):
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     trials = load_trials(killer.folder)
-    assert len(trials) == 24
+    assert len(trials) == 60
     assert set(trials["status"]) == {"completed"}
     ends = killer.ends()
     assert {trial: ends[trial] for trial in finished} == finished
