@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from tune_metalr.study import Study
 from tune_metalr.study_file import load_study
 from tune_metalr.trial import Trial
-from tune_metalr.workloads import WORKLOADS
-from tune_metalr.workloads.cache import DataPlaces, prepare
+from tune_metalr.workloads import WORKLOADS, ReadyWorkload
+from tune_metalr.workloads.cache import make_ready
+from tune_metalr.workloads.places import DataPlaces
 
 REPOSITORY = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "tune_metalr"]
@@ -44,8 +46,8 @@ def mirror() -> Path:
 @pytest.fixture(scope="session")
 def make_trial(places: DataPlaces) -> Callable[..., Trial]:
     """Return a maker of small trials on the bundled digits."""
-    workload = WORKLOADS["digits-cnn"]
-    version = prepare(workload.source, places).version
+    ready = make_ready(WORKLOADS["digits-cnn"], places)
+    workload, version = ready.workload, ready.data_version
 
     def make(**changes: Any) -> Trial:
         fields: dict[str, Any] = {
@@ -105,4 +107,14 @@ def tune_metalr(*arguments: str | Path, timeout: float = 120) -> subprocess.Comp
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
 
-__all__ = ["COMMAND", "REPOSITORY", "SMALL_STUDY", "load_study", "tune_metalr"]
+def without_data(study: Study) -> dict[str, ReadyWorkload]:
+    """Return a study's workloads as if their data had been decoded."""
+    return {
+        choice.name: ReadyWorkload(
+            workload=choice.definition(), data_version="v", available_examples=10**6
+        )
+        for choice in study.workloads
+    }
+
+
+__all__ = ["COMMAND", "REPOSITORY", "SMALL_STUDY", "load_study", "tune_metalr", "without_data"]

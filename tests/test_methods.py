@@ -5,10 +5,10 @@ import inspect
 import pytest
 import torch
 
-from tune_metalr.methods import CONTROLLERS, OPTIMIZERS, SCHEDULES, method_revision
+from tune_metalr.errors import UserError
+from tune_metalr.methods import CONTROLLERS, OPTIMIZERS, method_revision
 from tune_metalr.methods.build import build_controller, build_optimizer
 from tune_metalr.methods.fixed import FixedSchedule
-from tune_metalr.methods.schedules import factor
 
 NOT_KEYWORDS = {"self", "params", "lr", "maximize", "foreach", "capturable", "differentiable",
                 "fused", "decoupled_weight_decay"}  # fmt: skip
@@ -23,6 +23,15 @@ def test_declared_keywords_are_those_of_torch(name, make_trial):
     assert takes == set(OPTIMIZERS[name].keywords)
 
 
+def test_code_that_is_not_what_the_study_was_planned_on_is_refused(make_trial):
+    trial = make_trial(optimizer="torch.optim.Adagrad", method_revision="torch-1.0-1-1")
+    with pytest.raises(UserError, match=r"was planned as torch-1\.0-1-1: install the same version"):
+        build_optimizer(trial, [torch.nn.Parameter(torch.ones(1))])
+    missing = make_trial(optimizer="nowhere.Thing")
+    with pytest.raises(UserError, match="no module 'nowhere' is installed"):
+        build_optimizer(missing, [torch.nn.Parameter(torch.ones(1))])
+
+
 def test_hyperparameters_reach_the_optimizer(make_trial):
     trial = make_trial(
         optimizer="adam",
@@ -31,22 +40,6 @@ def test_hyperparameters_reach_the_optimizer(make_trial):
     group = build_optimizer(trial, [torch.nn.Parameter(torch.ones(1))]).param_groups[0]
     assert group["lr"] == 0.1
     assert group["betas"] == (0.8, 0.9)
-
-
-# Ten steps, two of them warm-up; written out by hand.
-EXPECTED = {
-    "constant": [0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1],
-    "linear": [0.5, 1, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125],
-    "cosine": [0.5, 1, 1, 0.961940, 0.853553, 0.691342, 0.5, 0.308658, 0.146447, 0.038060],
-}
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_schedule_has_these_factors(schedule):
-    factors = [
-        factor(schedule, step=step, total_steps=10, warmup_fraction=0.2) for step in range(10)
-    ]
-    assert factors == pytest.approx(EXPECTED[schedule], abs=1e-6)
 
 
 def controller(schedule="cosine", total_steps=8):
@@ -112,3 +105,42 @@ def test_a_trial_builds_its_controller(make_trial):
 def test_the_revision_names_all_three_parts():
     assert method_revision("sgd", "constant", "fixed").count("-") == 2
     assert set(CONTROLLERS) == {"fixed"}
+
+
+class Switched(torch.optim.SGD):
+    """Keeps evaluation weights of its own, as Schedule-Free's optimizers do."""
+
+    mode = "eval"
+
+    def train(self):
+        self.mode = "train"
+
+    def eval(self):
+        self.mode = "eval"
+
+
+def test_an_optimizer_with_evaluation_weights_is_switched():
+    optimizer = Switched([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    fixed = FixedSchedule(optimizer, 4)
+    assert (fixed.swaps_weights, optimizer.mode) == (True, "train")
+    with fixed.evaluation():
+        assert optimizer.mode == "eval"
+    assert optimizer.mode == "train"
+    plain, _ = controller()
+    assert not plain.swaps_weights
+
+
+def test_a_plateau_survives_a_resume():
+    settings = {"plateau_factor": 0.5, "plateau_patience": 0.0}
+
+    def build():
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+        return FixedSchedule(optimizer, 9, schedule="reduce-on-plateau", settings=settings)
+
+    first, second = build(), build()
+    first.end_epoch(1.0)
+    first.end_epoch(1.0)
+    second.load_state_dict(first.state_dict())
+    second.end_epoch(2.0)
+    second.step(torch.zeros(()))
+    assert second.learning_rate == 0.25

@@ -4,7 +4,7 @@ from tune_metalr.expansion import expand
 from tune_metalr.plan import num_comparisons, plan_study, smallest_p_value
 from tune_metalr.study_file import load_study
 from tune_metalr.workloads import WORKLOADS
-from tune_metalr.workloads.cache import prepare
+from tune_metalr.workloads.cache import make_ready
 
 
 def test_the_smallest_p_value_is_that_of_all_signs_alike():
@@ -26,8 +26,8 @@ def test_the_family_is_the_workloads_or_the_whole_studys(write_study):
 
 def test_a_plan_adds_up(study_path, places):
     study = load_study(study_path).study
-    version = prepare(WORKLOADS["digits-cnn"].source, places).version
-    plan = plan_study(study, expand(study, {"digits": version}), places, cpus=2)
+    ready = make_ready(WORKLOADS["digits-cnn"], places)
+    plan = plan_study(study, expand(study, {"digits-cnn": ready}), places, cpus=2)
     assert plan.trials_by_role == {"baseline": 6}
     assert plan.gradient_steps == 6 * 2 * 2
     assert plan.slots == 2

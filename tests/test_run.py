@@ -183,7 +183,9 @@ def test_nothing_is_lost_when_driver_and_workers_are_killed(tmp_path, places):
     assert len(resumed)
     alone = Ledger(tmp_path / "alone")
     alone.create()
-    order = WorkOrder(alone.root, places, checkpoint_seconds=1000, project_commit=None)
+    order = WorkOrder(
+        alone.root, places, checkpoint_seconds=1000, project_commit=None, import_folder=Path()
+    )
     for definition in resumed["definition"][:4]:
         run_trial(Trial.from_json(definition), "alone", order)
     recorded = {row["trial_id"]: row for row in rows(killer.folder)}

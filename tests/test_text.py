@@ -8,14 +8,14 @@ import torch
 
 from tune_metalr.errors import UserError
 from tune_metalr.trial import Trial
-from tune_metalr.workloads import WORKLOADS, Family, Source
+from tune_metalr.workloads import WORKLOADS, Family, Origin, Source
 from tune_metalr.workloads.cache import DataPlaces, open_arrays, prepare
 from tune_metalr.workloads.models import TextLSTM
 from tune_metalr.workloads.task import Task
 from tune_metalr.workloads.text import UNKNOWN, TextExamples, words
 
 TOY = Source(
-    name="toy", family=Family.TEXT, hub_id="nobody/toy",
+    name="toy", family=Family.TEXT, origin=Origin.HUB, location="nobody/toy",
     input_column="text", label_column="label", num_classes=2,
 )  # fmt: skip
 TRAIN = ["good good film", "bad film", "", "Good, it's <br />BAD!"]

@@ -1,5 +1,7 @@
 """One trial in a process: resumed, recorded, never lost."""
 
+from pathlib import Path
+
 import pytest
 
 from tune_metalr import worker
@@ -20,7 +22,9 @@ class KilledError(BaseException):
 def order(tmp_path, places):
     ledger = Ledger(tmp_path / "results")
     ledger.create()
-    return WorkOrder(ledger.root, places, checkpoint_seconds=0, project_commit=None)
+    return WorkOrder(
+        ledger.root, places, checkpoint_seconds=0, project_commit=None, import_folder=Path()
+    )
 
 
 def row_of(order, trial):

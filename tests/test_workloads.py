@@ -11,14 +11,15 @@ import torch
 from PIL import Image
 
 from tune_metalr.errors import UserError
-from tune_metalr.workloads import WORKLOADS, Family, Source, cache
-from tune_metalr.workloads.cache import DataPlaces, data_places, open_arrays, prepare
+from tune_metalr.workloads import WORKLOADS, Family, Origin, Source, cache
+from tune_metalr.workloads.cache import open_arrays, prepare
 from tune_metalr.workloads.images import ImageExamples
 from tune_metalr.workloads.models import SmallCNN, SmallResNet
+from tune_metalr.workloads.places import DataPlaces, data_places
 from tune_metalr.workloads.task import Task
 
 TOY = Source(
-    name="toy", family=Family.IMAGES, hub_id="nobody/toy",
+    name="toy", family=Family.IMAGES, origin=Origin.HUB, location="nobody/toy",
     input_column="image", label_column="label", num_classes=2,
 )  # fmt: skip
 
@@ -150,11 +151,11 @@ def test_a_home_that_cannot_be_written_to_is_replaced(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.write_text("a file, so that no folder can be made in it")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
-    places = data_places(None, fallback=tmp_path / "fallback")
+    places = data_places(None, fallback=tmp_path / "fallback", folders={})
     assert places.cache == tmp_path / "fallback"
     monkeypatch.setenv("TUNE_METALR_CACHE", str(home))
     with pytest.raises(UserError, match="set TUNE_METALR_CACHE"):
-        data_places(None, fallback=tmp_path / "fallback")
+        data_places(None, fallback=tmp_path / "fallback", folders={})
 
 
 def rows_of(task):
@@ -225,7 +226,7 @@ def test_other_data_than_planned_are_refused(make_trial, places):
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 8), (1, 28), (3, 32)])
 def test_the_network_fits_its_images(channels, side):
-    model = SmallCNN(channels=channels, side=side, num_classes=10)
+    model = SmallCNN(channels=channels, height=side, width=side, num_classes=10)
     assert model(torch.zeros(2, channels, side, side)).shape == (2, 10)
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tune_metalr.errors import UserError
+from tune_metalr.import_path import look_in
 from tune_metalr.signals import InterruptedRunError, interruptible
 
 app = typer.Typer(
@@ -94,7 +95,7 @@ def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
     from tune_metalr.plan import plan_study
     from tune_metalr.runner import wanted_trials
     from tune_metalr.study_file import load_study
-    from tune_metalr.workloads.cache import data_places
+    from tune_metalr.workloads.places import data_places
 
     loaded = load_study(study).study
     cpus = cpus or available_cpus()
@@ -104,7 +105,7 @@ def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
     ):
         # Torch makes a folder for compiled code as soon as an optimizer steps.
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch
-        places = data_places(data_dir, fallback=Path(scratch))
+        places = data_places(data_dir, fallback=Path(scratch), folders=loaded.folders)
         wanted = wanted_trials(loaded, places)
         print_plan(
             plan_study(loaded, wanted, places, cpus=cpus), len(loaded.seeds), plain_console()
@@ -185,6 +186,7 @@ def _leave(exit_code: int) -> NoReturn:
 
 def main() -> None:
     """Run the command line; a user's error is one line per mistake and exit code 2."""
+    look_in(Path.cwd())
     try:
         app()
     except UserError as error:

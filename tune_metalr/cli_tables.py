@@ -117,7 +117,7 @@ def print_workloads(console: Console) -> None:
         source = workload.source
         table.add_row(
             workload.name,
-            source.hub_id or "bundled with scikit-learn",
+            source.location or "bundled with scikit-learn",
             str(source.num_classes),
             _percent(workload.target_accuracy),
             workload.target_origin,

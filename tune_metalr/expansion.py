@@ -1,6 +1,5 @@
 """From a study to its trials, deterministically."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,25 +7,25 @@ from tune_metalr.errors import UserError
 from tune_metalr.methods import method_revision
 from tune_metalr.study import MethodChoice, Study, WorkloadChoice, method_name
 from tune_metalr.trial import Role, Trial, WantedTrial
-from tune_metalr.workloads import WORKLOADS
+from tune_metalr.workloads import ReadyWorkload
 
 
-def expand(study: Study, data_versions: Mapping[str, str]) -> list[WantedTrial]:
+def expand(study: Study, ready: Mapping[str, ReadyWorkload]) -> list[WantedTrial]:
     """Return the study's untuned trials: seed by seed, so that a part of them is balanced.
 
     Args:
         study: The choices.
-        data_versions: Version of the data by name of the source.
+        ready: The study's workloads, by name.
 
     Raises:
         UserError: Two methods are the same, so that their comparison means nothing.
     """
     wanted = [
         WantedTrial(
-            trial=_trial(study, workload, method=choice, lr=lr, seed=seed, data=data_versions),
+            trial=_trial(study, workload, ready[workload.name], method=choice, lr=lr, seed=seed),
             role=Role.BASELINE,
             method=method_name(name, choice, lr),
-            target_accuracy=_target(workload),
+            target_accuracy=ready[workload.name].workload.target_accuracy,
         )
         for seed in study.seeds
         for workload in study.workloads
@@ -40,19 +39,16 @@ def expand(study: Study, data_versions: Mapping[str, str]) -> list[WantedTrial]:
 def _trial(
     study: Study,
     choice: WorkloadChoice,
+    ready: ReadyWorkload,
     *,
     method: MethodChoice,
     lr: float,
     seed: int,
-    data: Mapping[str, str],
 ) -> Trial:
-    workload = WORKLOADS[choice.name]
-    if choice.max_tokens is not None:
-        workload = dataclasses.replace(workload, max_tokens=choice.max_tokens)
     return Trial(
-        workload=workload.name,
-        workload_settings=workload.settings(),
-        data_version=data[workload.source.name],
+        workload=ready.workload.name,
+        workload_settings=ready.workload.settings(),
+        data_version=ready.data_version,
         optimizer=method.optimizer,
         schedule=method.schedule,
         controller=method.controller,
@@ -67,10 +63,6 @@ def _trial(
     )
 
 
-def _target(choice: WorkloadChoice) -> float:
-    return WORKLOADS[choice.name].target_accuracy if choice.target is None else choice.target
-
-
 def _hyperparameters(method: MethodChoice, lr: float) -> dict[str, Any]:
     """Return every number of the method; what is left to the optimizer's default is left out."""
     settings = {
@@ -80,7 +72,7 @@ def _hyperparameters(method: MethodChoice, lr: float) -> dict[str, Any]:
         "clip_norm": method.clip_norm,
     }
     given = {name: value for name, value in settings.items() if value is not None}
-    return given | method.keywords()
+    return given | method.schedule_settings() | method.keywords()
 
 
 def _refuse_twins(wanted: list[WantedTrial]) -> None:

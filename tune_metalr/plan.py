@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tune_metalr.study import Study, method_names
 from tune_metalr.trial import Trial, WantedTrial
-from tune_metalr.workloads.cache import DataPlaces
+from tune_metalr.workloads.places import DataPlaces
 
 
 class Plan(NamedTuple):

@@ -19,8 +19,8 @@ from tune_metalr.study import Study
 from tune_metalr.study_file import StudyFile, load_study
 from tune_metalr.trial import WantedTrial
 from tune_metalr.work_order import WorkOrder
-from tune_metalr.workloads import WORKLOADS
-from tune_metalr.workloads.cache import DataPlaces, data_places, prepare
+from tune_metalr.workloads.cache import make_ready
+from tune_metalr.workloads.places import DataPlaces, data_places
 
 
 class RunOptions(NamedTuple):
@@ -68,18 +68,16 @@ def wanted_trials(study: Study, places: DataPlaces) -> list[WantedTrial]:
     Raises:
         UserError: Data cannot be read, or are fewer than a workload asks for.
     """
-    versions = {}
+    ready = {}
     for choice in study.workloads:
-        workload = WORKLOADS[choice.name]
-        prepared = prepare(workload.source, places)
-        versions[workload.source.name] = prepared.version
-        available = prepared.train_examples - workload.validation_examples
-        if (choice.train_examples or 0) > available:
+        found = make_ready(choice.definition(), places)
+        if (choice.train_examples or 0) > found.available_examples:
             raise UserError(
                 f"workload '{choice.name}': train_examples is {choice.train_examples}, but only "
-                f"{available} examples are left for training"
+                f"{found.available_examples} examples are left for training"
             )
-    return expand(study, versions)
+        ready[choice.name] = found
+    return expand(study, ready)
 
 
 class _Run:
@@ -99,8 +97,10 @@ class _Run:
 
     def execute(self) -> int:
         """Run the trials that have no result; return the exit code."""
-        places = data_places(self._options.data_dir, fallback=self._options.results / ".data-cache")
-        wanted = wanted_trials(self._study_file.study, places)
+        study = self._study_file.study
+        fallback = self._options.results / ".data-cache"
+        places = data_places(self._options.data_dir, fallback=fallback, folders=study.folders)
+        wanted = wanted_trials(study, places)
         dealer = self._resume(wanted)
         if dealer.num_waiting:
             self._console.print(f"{dealer.num_waiting} of {dealer.num_trials} trials to run.")
@@ -125,6 +125,7 @@ class _Run:
             places=places,
             checkpoint_seconds=self._options.checkpoint_seconds,
             project_commit=provenance()["project_commit"],
+            import_folder=Path.cwd(),
         )
         options = DriverOptions(
             cpus=self._options.cpus,

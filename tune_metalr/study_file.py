@@ -8,13 +8,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from tune_metalr.errors import UserError
-from tune_metalr.study import (
-    AnalysisChoice,
-    Dimension,
-    Study,
-    WorkloadChoice,
-    nearest,
-)
+from tune_metalr.study import AnalysisChoice, Dimension, Study, WorkloadChoice, nearest
 
 Field = tuple[str | int, ...]
 """Where a field stands: `("methods", "sgd", "lr", 0)`."""
@@ -55,7 +49,8 @@ def load_study(path: Path) -> StudyFile:
     text = _read(path)
     lines, data = _parse(path, text)
     try:
-        return StudyFile(Study.model_validate(data), text)
+        study = Study.model_validate(data, context={"folder": path.absolute().parent})
+        return StudyFile(study, text)
     except ValidationError as error:
         mistakes = (_describe(path, lines, mistake) for mistake in error.errors())
         raise UserError("\n".join(dict.fromkeys(mistakes))) from None

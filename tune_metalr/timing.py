@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tune_metalr.training import Training
 from tune_metalr.trial import Trial
-from tune_metalr.workloads.cache import DataPlaces
+from tune_metalr.workloads.places import DataPlaces
 from tune_metalr.workloads.task import CURVE_EXAMPLES, Task
 
 _WARMUP_STEPS = 3
@@ -35,12 +35,14 @@ def estimate(trial: Trial, places: DataPlaces) -> Estimate:
     step_seconds = (time.perf_counter() - start) / steps
     sizes = task.sizes
     curve_examples = min(CURVE_EXAMPLES, sizes.validation)
-    start = time.perf_counter()
     training.evaluate(task.curve_batches())
-    example_seconds = (time.perf_counter() - start) / curve_examples
+    spent = training.spent()
+    example_seconds = spent["evaluation_seconds"] / curve_examples
     examples = trial.epochs * curve_examples + sizes.validation + sizes.test
     gradient_steps = trial.epochs * task.steps_per_epoch
     return Estimate(
-        seconds=gradient_steps * step_seconds + examples * example_seconds,
+        seconds=gradient_steps * step_seconds
+        + examples * example_seconds
+        + (trial.epochs + 1) * spent["probe_seconds"],
         gradient_steps=gradient_steps,
     )

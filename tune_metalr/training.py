@@ -4,15 +4,18 @@ Everything random is drawn from streams named by (workload, seed, epoch), so tha
 resumed at an epoch's end gives the same numbers as one that was never stopped.
 """
 
+import itertools
 import math
 import random
 import time
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import update_bn
 
 from tune_metalr.methods.build import build_controller, build_optimizer
 from tune_metalr.seeds import derive_seed
@@ -21,6 +24,9 @@ from tune_metalr.workloads.task import Batch, Task
 
 DIVERGENCE_MULTIPLE = 5.0
 """A mean epoch loss above this multiple of chance loss counts as divergence."""
+
+REFRESH_BATCHES = 50
+"""Batches from which batch statistics are taken anew, as Schedule-Free's authors do."""
 
 
 class Score(NamedTuple):
@@ -59,6 +65,8 @@ class Training:
             "epoch_seconds": [],
             "learning_rates": [],
             "evaluation_seconds": 0.0,
+            "probe_seconds": 0.0,
+            "refresh_batches": 0,
             "cpu_seconds": 0.0,
             "divergence": None,
         }
@@ -110,18 +118,9 @@ class Training:
         return EpochLoss(loss_nats=float(total) / examples, steps=steps)
 
     def evaluate(self, batches: Iterable[Batch]) -> Score:
-        """Score batches with the evaluation weights; the model is not changed."""
-        start = time.perf_counter()
-        self._model.eval()
-        loss, correct, count = 0.0, 0, 0
-        with torch.inference_mode(), self._controller.evaluation(), self._autocast():
-            for batch in batches:
-                outputs = self._model(batch.inputs)
-                loss += float(self._task.loss(outputs, batch.labels)) * len(batch.labels)
-                correct += self._task.num_correct(outputs, batch.labels)
-                count += len(batch.labels)
-        self._record["evaluation_seconds"] += time.perf_counter() - start
-        return Score(loss_nats=loss / count, accuracy=correct / count)
+        """Score batches with the evaluation weights; training goes on as if it had not been."""
+        with self._evaluation_weights():
+            return self._score(batches)
 
     def finish(self) -> dict[str, Any]:
         """Score the whole validation split, then the test split; return outcome, curves, cost.
@@ -132,8 +131,9 @@ class Training:
         divergence = self._record["divergence"]
         validation = test = None
         if divergence is None:
-            validation = self.evaluate(self._task.validation_batches())
-            test = self.evaluate(self._task.test_batches())
+            with self._evaluation_weights():
+                validation = self._score(self._task.validation_batches())
+                test = self._score(self._task.test_batches())
         self._record["cpu_seconds"] += time.process_time() - cpu_start
         return self.spent() | {
             "status": Status.COMPLETED if divergence is None else Status.DIVERGED,
@@ -152,9 +152,9 @@ class Training:
             "epochs_done": self.epochs_done,
             "steps": steps,
             "train_seconds": sum(self._record["epoch_seconds"]),
-            "probe_seconds": 0.0,
             "gradient_evaluations": steps,
-            "forward_evaluations": self._controller.forward_evaluations,
+            "forward_evaluations": self._record["refresh_batches"]
+            + self._controller.forward_evaluations,
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -174,6 +174,42 @@ class Training:
         self._controller.load_state_dict(state["controller"])
         self._controller.forward_evaluations = state["forward_evaluations"]
         self._record = state["record"]
+
+    @contextmanager
+    def _evaluation_weights(self) -> Iterator[None]:
+        """Put the method's evaluation weights in, with batch statistics that are theirs."""
+        with self._controller.evaluation():
+            if self._controller.swaps_weights:
+                self._refresh_batch_statistics()
+            self._model.eval()
+            yield
+
+    def _refresh_batch_statistics(self) -> None:
+        """Take batch normalisation's statistics anew, on the first batches of the last epoch.
+
+        Those that training kept belong to its own weights. The method is charged.
+        """
+        if not any(isinstance(part, _BatchNorm) for part in self._model.modules()):
+            return
+        start = time.perf_counter()
+        batches = self._task.train_batches(max(0, self.epochs_done - 1))
+        first = list(itertools.islice(batches, REFRESH_BATCHES))
+        with self._autocast():
+            update_bn(first, self._model)
+        self._record["refresh_batches"] += len(first)
+        self._record["probe_seconds"] += time.perf_counter() - start
+
+    def _score(self, batches: Iterable[Batch]) -> Score:
+        start = time.perf_counter()
+        loss, correct, count = 0.0, 0, 0
+        with torch.inference_mode(), self._autocast():
+            for batch in batches:
+                outputs = self._model(batch.inputs)
+                loss += float(self._task.loss(outputs, batch.labels)) * len(batch.labels)
+                correct += self._task.num_correct(outputs, batch.labels)
+                count += len(batch.labels)
+        self._record["evaluation_seconds"] += time.perf_counter() - start
+        return Score(loss_nats=loss / count, accuracy=correct / count)
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         with self._autocast():
@@ -211,6 +247,7 @@ _RECORDED = (
     "epoch_seconds",
     "learning_rates",
     "evaluation_seconds",
+    "probe_seconds",
     "cpu_seconds",
 )
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from tune_metalr.workloads.cache import DataPlaces
+from tune_metalr.workloads.places import DataPlaces
 
 
 class WorkOrder(NamedTuple):
@@ -15,3 +15,5 @@ class WorkOrder(NamedTuple):
     """A checkpoint is written at the first epoch's end after this long."""
     project_commit: str | None
     """Known to the driver alone where workers run an installed copy."""
+    import_folder: Path
+    """Where import paths are looked for, beside all that is installed."""

@@ -11,6 +11,7 @@ import torch
 from tune_metalr.attempts import attempt
 from tune_metalr.checkpoints import Checkpoints, Interval
 from tune_metalr.errors import UserError
+from tune_metalr.import_path import look_in
 from tune_metalr.ledger import Ledger
 from tune_metalr.provenance import provenance
 from tune_metalr.training import Training
@@ -25,6 +26,7 @@ def run_trial(trial: Trial, method: str, order: WorkOrder) -> Status:
     A Python exception of the trial itself is an outcome, `failed`. Errors of the machine, such
     as a full disk or missing data, are raised: the trial is not to blame.
     """
+    look_in(order.import_folder)
     ledger = Ledger(order.results)
     checkpoints = Checkpoints(ledger.unfinished)
     # An earlier worker may have been lost between its last write and its report.

@@ -6,6 +6,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 
+from tune_metalr.import_path import code_version, resolve
+
 
 class Keyword(StrEnum):
     """What a keyword of an optimizer takes; the value says it to the user."""
@@ -14,6 +16,7 @@ class Keyword(StrEnum):
     NUMBER = "a number of at least 0"
     FRACTION = "a number from 0 to below 1"
     FRACTIONS = "two numbers from 0 to below 1, such as [0.9, 0.999]"
+    COUNT = "a whole number of at least 0"
 
     def accepts(self, value: object) -> bool:
         """Return whether the optimizer would take the value."""
@@ -23,6 +26,8 @@ class Keyword(StrEnum):
             return isinstance(value, list) and len(value) == 2 and all(map(_is_fraction, value))
         if self is Keyword.FRACTION:
             return _is_fraction(value)
+        if self is Keyword.COUNT and not (_is_number(value) and float(value).is_integer()):
+            return False
         return _is_number(value) and value >= 0
 
 
@@ -34,10 +39,18 @@ class Optimizer(NamedTuple):
     revision: int = 1
 
 
+class Setting(NamedTuple):
+    """A number that a schedule takes beside the rate and the warm-up."""
+
+    kind: Keyword
+    default: float
+
+
 class Schedule(NamedTuple):
-    """A fixed course of the rate: its factor at each step is known before training."""
+    """The course of the rate over training."""
 
     meaning: str
+    settings: Mapping[str, Setting] = MappingProxyType({})
     revision: int = 1
 
 
@@ -55,7 +68,7 @@ class Controller(NamedTuple):
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
     {
         "sgd": Optimizer(
-            "torch.optim:SGD",
+            "torch.optim.SGD",
             {
                 "momentum": Keyword.NUMBER,
                 "dampening": Keyword.NUMBER,
@@ -64,7 +77,7 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
             },
         ),
         "adam": Optimizer(
-            "torch.optim:Adam",
+            "torch.optim.Adam",
             {
                 "betas": Keyword.FRACTIONS,
                 "eps": Keyword.NUMBER,
@@ -72,8 +85,25 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
                 "amsgrad": Keyword.FLAG,
             },
         ),
+        "adamw": Optimizer(
+            "torch.optim.AdamW",
+            {
+                "betas": Keyword.FRACTIONS,
+                "eps": Keyword.NUMBER,
+                "weight_decay": Keyword.NUMBER,
+                "amsgrad": Keyword.FLAG,
+            },
+        ),
+        "nadamw": Optimizer(
+            "tune_metalr.methods.nadamw.NAdamW",
+            {
+                "betas": Keyword.FRACTIONS,
+                "eps": Keyword.NUMBER,
+                "weight_decay": Keyword.NUMBER,
+            },
+        ),
         "rmsprop": Optimizer(
-            "torch.optim:RMSprop",
+            "torch.optim.RMSprop",
             {
                 "alpha": Keyword.FRACTION,
                 "eps": Keyword.NUMBER,
@@ -87,16 +117,29 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
 
 SCHEDULES: Mapping[str, Schedule] = MappingProxyType(
     {
-        "constant": Schedule("the rate itself, after warm-up"),
-        "cosine": Schedule("half a cosine from the rate to 0, after warm-up"),
-        "linear": Schedule("a straight line from the rate to 0, after warm-up"),
+        "constant": Schedule("the rate itself"),
+        "cosine": Schedule("half a cosine from the rate to 0"),
+        "linear": Schedule("a straight line from the rate to 0"),
+        "one-cycle": Schedule(
+            "half a cosine from 1/25 of the rate up to it, and one from there to 1/250,000; the "
+            "momentum stays",
+            {"peak_fraction": Setting(Keyword.FRACTION, 0.3)},
+        ),
+        "reduce-on-plateau": Schedule(
+            "the rate, multiplied by plateau_factor whenever the validation loss has not fallen by "
+            "0.01 % for more than plateau_patience epochs",
+            {
+                "plateau_factor": Setting(Keyword.FRACTION, 0.1),
+                "plateau_patience": Setting(Keyword.COUNT, 10),
+            },
+        ),
     }
 )
 
 CONTROLLERS: Mapping[str, Controller] = MappingProxyType(
     {
         "fixed": Controller(
-            "tune_metalr.methods.fixed:FixedSchedule",
+            "tune_metalr.methods.fixed.FixedSchedule",
             sets_rate=False,
             meaning="the study's rate, on its schedule",
         ),
@@ -104,14 +147,34 @@ CONTROLLERS: Mapping[str, Controller] = MappingProxyType(
 )
 
 
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {
+        name: setting
+        for schedule in SCHEDULES.values()
+        for name, setting in schedule.settings.items()
+    }
+)
+"""Every setting of every schedule."""
+
+
 def method_revision(optimizer: str, schedule: str, controller: str) -> str:
-    """Name the arithmetic behind a method; it is part of a trial's identity."""
+    """Name the arithmetic behind a method; it is part of a trial's identity.
+
+    Raises:
+        ValueError: The optimizer is an import path, and cannot be imported.
+    """
     parts = (
-        OPTIMIZERS[optimizer].revision,
+        _optimizer_revision(optimizer),
         SCHEDULES[schedule].revision,
         CONTROLLERS[controller].revision,
     )
     return "-".join(str(part) for part in parts)
+
+
+def _optimizer_revision(name: str) -> str:
+    if name in OPTIMIZERS:
+        return str(OPTIMIZERS[name].revision)
+    return code_version(resolve(name))
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

@@ -25,6 +25,8 @@ class LearningRateController(ABC):
         self.total_steps = total_steps
         self.forward_evaluations = 0
         """Losses evaluated by the controller itself, charged to the method."""
+        self.swaps_weights = False
+        """Whether `evaluation` puts other weights in: batch statistics must be taken anew."""
 
     @property
     @abstractmethod

@@ -1,28 +1,46 @@
 """Builds the optimizer and the controller that a trial names."""
 
-import importlib
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 
-from tune_metalr.methods import CONTROLLERS, OPTIMIZERS
+from tune_metalr.errors import UserError
+from tune_metalr.import_path import resolve
+from tune_metalr.methods import CONTROLLERS, OPTIMIZERS, SCHEDULES, SETTINGS, method_revision
 from tune_metalr.methods.base import LearningRateController
+from tune_metalr.methods.imported import as_arguments
 from tune_metalr.trial import Trial
 
-_NOT_THE_OPTIMIZERS = frozenset({"warmup_fraction", "clip_norm"})
+_NOT_THE_OPTIMIZERS = frozenset({"warmup_fraction", "clip_norm", *SETTINGS})
 
 
 def build_optimizer(
     trial: Trial, parameters: Iterable[torch.nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """Build the trial's optimizer over the parameters, in one group."""
-    keywords = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in trial.hyperparameters.items()
-        if name not in _NOT_THE_OPTIMIZERS and value is not None
-    }
-    optimizer: torch.optim.Optimizer = _resolve(OPTIMIZERS[trial.optimizer].path)(
+    """Build the trial's optimizer over the parameters, in one group.
+
+    Raises:
+        UserError: The optimizer's code is missing here, or another than the study was planned on.
+    """
+    try:
+        revision = method_revision(trial.optimizer, trial.schedule, trial.controller)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if revision != trial.method_revision:
+        raise UserError(
+            f"the method of trial {trial.trial_id} is revision {revision} here, but was planned as "
+            f"{trial.method_revision}: install the same version of '{trial.optimizer}' everywhere"
+        )
+    known = OPTIMIZERS.get(trial.optimizer)
+    keywords = as_arguments(
+        {
+            name: value
+            for name, value in trial.hyperparameters.items()
+            if name not in _NOT_THE_OPTIMIZERS
+        }
+    )
+    optimizer: torch.optim.Optimizer = resolve(known.path if known else trial.optimizer)(
         parameters, **keywords
     )
     return optimizer
@@ -33,15 +51,13 @@ def build_controller(
 ) -> LearningRateController:
     """Build the trial's controller around its optimizer."""
     keywords: dict[str, Any] = {}
+    given = trial.hyperparameters
     if not CONTROLLERS[trial.controller].sets_rate:
+        settings = SCHEDULES[trial.schedule].settings
         keywords["schedule"] = trial.schedule
-        keywords["warmup_fraction"] = trial.hyperparameters.get("warmup_fraction") or 0.0
-    controller: LearningRateController = _resolve(CONTROLLERS[trial.controller].path)(
+        keywords["warmup_fraction"] = given.get("warmup_fraction", 0.0)
+        keywords["settings"] = {name: given[name] for name in settings if name in given}
+    controller: LearningRateController = resolve(CONTROLLERS[trial.controller].path)(
         optimizer, total_steps, **keywords
     )
     return controller
-
-
-def _resolve(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)

@@ -1,15 +1,21 @@
 """The `fixed` controller: the study's rate on a schedule that is known before training."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from tune_metalr.methods.base import Closure, LearningRateController
-from tune_metalr.methods.schedules import factor
+from tune_metalr.methods.schedules import Schedule
 
 
 class FixedSchedule(LearningRateController):
-    """Multiplies each parameter group's own rate by the schedule's factor."""
+    """Multiplies each parameter group's own rate by the schedule's factor.
+
+    An optimizer that keeps evaluation weights of its own, behind `train()` and `eval()` as
+    Schedule-Free's do, is switched for evaluations.
+    """
 
     def __init__(
         self,
@@ -18,13 +24,20 @@ class FixedSchedule(LearningRateController):
         *,
         schedule: str = "constant",
         warmup_fraction: float = 0.0,
+        settings: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(optimizer, total_steps)
-        self._schedule = schedule
-        self._warmup_fraction = warmup_fraction
+        self._schedule = Schedule(
+            schedule, total_steps, warmup_fraction=warmup_fraction, settings=settings
+        )
         self._base_rates = [float(group["lr"]) for group in optimizer.param_groups]
         self._step = 0
-        self._learning_rate = self._base_rates[0] * self._factor()
+        self._learning_rate = self._base_rates[0] * self._schedule.factor(0)
+        self.swaps_weights = all(
+            callable(getattr(optimizer, switch, None)) for switch in ("train", "eval")
+        )
+        if self.swaps_weights:
+            self._switch("train")
 
     @property
     def learning_rate(self) -> float:
@@ -33,26 +46,42 @@ class FixedSchedule(LearningRateController):
 
     def step(self, loss: torch.Tensor, closure: Closure | None = None) -> None:
         """Perform the optimizer step; loss and closure are not looked at."""
-        factor_now = self._factor()
+        factor = self._schedule.factor(self._step)
         for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
-            group["lr"] = rate * factor_now
-        self._learning_rate = self._base_rates[0] * factor_now
+            group["lr"] = rate * factor
+        self._learning_rate = self._base_rates[0] * factor
         self.optimizer.step()
         self._step += 1
 
+    def end_epoch(self, validation_loss: float) -> None:
+        """Pass the loss to the schedule: one of them waits for a plateau."""
+        self._schedule.end_epoch(validation_loss)
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Let the optimizer put its evaluation weights in, if it keeps any."""
+        if not self.swaps_weights:
+            yield
+            return
+        self._switch("eval")
+        try:
+            yield
+        finally:
+            self._switch("train")
+
     def state_dict(self) -> dict[str, Any]:
-        """Return the step count and the last rate."""
-        return {"step": self._step, "learning_rate": self._learning_rate}
+        """Return the step count, the last rate and the schedule's state."""
+        return {
+            "step": self._step,
+            "learning_rate": self._learning_rate,
+            "schedule": self._schedule.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from the step of `state`."""
         self._step = state["step"]
         self._learning_rate = state["learning_rate"]
+        self._schedule.load_state_dict(state["schedule"])
 
-    def _factor(self) -> float:
-        return factor(
-            self._schedule,
-            step=min(self._step, self.total_steps - 1),
-            total_steps=self.total_steps,
-            warmup_fraction=self._warmup_fraction,
-        )
+    def _switch(self, name: str) -> None:
+        getattr(self.optimizer, name)()

@@ -3,12 +3,21 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tune_metalr.workloads.workload import Family, Source, Workload
+from tune_metalr.workloads.python import PythonWorkload
+from tune_metalr.workloads.workload import (
+    MAX_TOKENS,
+    Family,
+    Origin,
+    ReadyWorkload,
+    Source,
+    Workload,
+)
 
 _DIGITS = Source(
     name="digits",
     family=Family.IMAGES,
-    hub_id=None,
+    origin=Origin.BUNDLED,
+    location=None,
     input_column="images",
     label_column="target",
     num_classes=10,
@@ -16,7 +25,8 @@ _DIGITS = Source(
 _MNIST = Source(
     name="mnist",
     family=Family.IMAGES,
-    hub_id="ylecun/mnist",
+    origin=Origin.HUB,
+    location="ylecun/mnist",
     input_column="image",
     label_column="label",
     num_classes=10,
@@ -24,7 +34,8 @@ _MNIST = Source(
 _CIFAR10 = Source(
     name="cifar10",
     family=Family.IMAGES,
-    hub_id="uoft-cs/cifar10",
+    origin=Origin.HUB,
+    location="uoft-cs/cifar10",
     input_column="img",
     label_column="label",
     num_classes=10,
@@ -32,7 +43,8 @@ _CIFAR10 = Source(
 _IMDB = Source(
     name="imdb",
     family=Family.TEXT,
-    hub_id="stanfordnlp/imdb",
+    origin=Origin.HUB,
+    location="stanfordnlp/imdb",
     input_column="text",
     label_column="label",
     num_classes=2,
@@ -41,7 +53,8 @@ _IMDB = Source(
 _SST2 = Source(
     name="sst2",
     family=Family.TEXT,
-    hub_id="stanfordnlp/sst2",
+    origin=Origin.HUB,
+    location="stanfordnlp/sst2",
     input_column="sentence",
     label_column="label",
     num_classes=2,
@@ -87,7 +100,7 @@ _WORKLOADS = (
         source=_IMDB,
         model="lstm",
         validation_examples=5_000,
-        max_tokens=256,
+        max_tokens=MAX_TOKENS,
         target_accuracy=0.75,
         target_origin="what Adam at 3e-3 with warm-up and linear decay is asked to reach in 3 "
         "epochs of 10,000 reviews of 128 tokens",
@@ -107,4 +120,13 @@ WORKLOADS: Mapping[str, Workload] = MappingProxyType(
     {workload.name: workload for workload in _WORKLOADS}
 )
 
-__all__ = ["WORKLOADS", "Family", "Source", "Workload"]
+__all__ = [
+    "MAX_TOKENS",
+    "WORKLOADS",
+    "Family",
+    "Origin",
+    "PythonWorkload",
+    "ReadyWorkload",
+    "Source",
+    "Workload",
+]

@@ -1,9 +1,9 @@
 """Decoded examples on disk: made once per data version, then memory-mapped by every trial."""
 
+import dataclasses
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,24 +15,22 @@ import numpy as np
 
 from tune_metalr.errors import UserError
 from tune_metalr.storage import write_whole
-from tune_metalr.workloads import images, sources, text
-from tune_metalr.workloads.workload import Family, Source
+from tune_metalr.workloads import images, python, sources, text
+from tune_metalr.workloads.labels import decode_labels
+from tune_metalr.workloads.places import DataPlaces
+from tune_metalr.workloads.workload import Family, ReadyWorkload, Source, Workload
 
 DECODER_REVISION = 1
 """Raised whenever decoding gives other arrays for the same bytes."""
 
-_DECODERS = {Family.IMAGES: images.decode, Family.TEXT: text.decode}
+_DECODERS = {Family.IMAGES: images.decode, Family.TEXT: text.decode, Family.ARRAYS: python.decode}
 _VERSION_LENGTH = 12
+_VALIDATION_PART = 5
+_MOST_VALIDATION = 10_000
+"""A fifth of the training split is held out, as in the workloads of ours, up to this many."""
+
 _COUNT = "count"
 """File that says how many arrays a complete folder holds."""
-
-
-class DataPlaces(NamedTuple):
-    """Where data are looked for and kept on this machine."""
-
-    cache: Path
-    data_dir: Path | None
-    """A local mirror in the hub's layout; `None` reads the hub."""
 
 
 class PreparedData(NamedTuple):
@@ -42,24 +40,7 @@ class PreparedData(NamedTuple):
     folder: Path
     train_examples: int
     """Rows of the training split, validation included."""
-
-
-def data_places(data_dir: Path | None, *, fallback: Path) -> DataPlaces:
-    """Choose the data cache: `TUNE_METALR_CACHE`, the user's cache folder, or `fallback`.
-
-    The fallback serves where HOME cannot be written to.
-    """
-    if data_dir is None and (named := os.environ.get("TUNE_METALR_DATA")):
-        data_dir = Path(named)
-    if named := os.environ.get("TUNE_METALR_CACHE"):
-        candidates = [Path(named)]
-    else:
-        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        candidates = [Path(home) / "tune-metalr", fallback]
-    for cache in candidates:
-        if _writable(cache):
-            return DataPlaces(cache.resolve(), data_dir.resolve() if data_dir else None)
-    raise UserError(f"cannot write to the data cache {candidates[-1]}; set TUNE_METALR_CACHE")
+    num_classes: int
 
 
 def prepare(source: Source, places: DataPlaces) -> PreparedData:
@@ -75,6 +56,33 @@ def prepare(source: Source, places: DataPlaces) -> PreparedData:
         if found := _lookup(source, key, places.cache):
             return found
         return _decode(source, places, key)
+
+
+def make_ready(workload: Workload, places: DataPlaces) -> ReadyWorkload:
+    """Prepare a workload's data, and settle what it left to them.
+
+    Raises:
+        UserError: The data cannot be read, or are too few.
+    """
+    prepared = prepare(workload.source, places)
+    held_out = workload.validation_examples
+    if held_out is None:
+        held_out = min(_MOST_VALIDATION, max(1, prepared.train_examples // _VALIDATION_PART))
+    if held_out >= prepared.train_examples:
+        raise UserError(
+            f"workload '{workload.name}': validation_examples is {held_out}, but the training "
+            f"split has {prepared.train_examples} examples in all"
+        )
+    settled = dataclasses.replace(
+        workload,
+        source=dataclasses.replace(workload.source, num_classes=prepared.num_classes),
+        validation_examples=held_out,
+    )
+    return ReadyWorkload(
+        workload=settled,
+        data_version=prepared.version,
+        available_examples=prepared.train_examples - held_out,
+    )
 
 
 def find(source: Source, version: str, places: DataPlaces) -> Path:
@@ -108,8 +116,10 @@ def _decode(source: Source, places: DataPlaces, key: str) -> PreparedData:
     for leftover in places.cache.glob(f".{source.name}@*"):  # of a process that was killed
         shutil.rmtree(leftover)
     with tempfile.TemporaryDirectory(prefix=f".{source.name}@", dir=places.cache) as scratch:
-        raw = sources.read(source, places.data_dir, cache=places.cache, scratch=Path(scratch))
+        raw = sources.read(source, places, scratch=Path(scratch))
+        labels = decode_labels(source, raw)
         arrays = _DECODERS[source.family](source, raw)
+        arrays |= {"train_labels": labels.train, "test_labels": labels.test}
         version = _content_version(arrays)
         made = Path(scratch) / "arrays"
         made.mkdir()
@@ -123,10 +133,11 @@ def _decode(source: Source, places: DataPlaces, key: str) -> PreparedData:
             made.rename(folder)
     entry: dict[str, Any] = {
         "version": version,
-        "train_examples": len(arrays["train_labels"]),
+        "train_examples": len(labels.train),
+        "num_classes": labels.num_classes,
     }
     write_whole(_index_path(places.cache, key), json.dumps(entry).encode())
-    return PreparedData(version, folder, entry["train_examples"])
+    return PreparedData(folder=folder, **entry)
 
 
 def _folder(source: Source, version: str, cache: Path) -> Path:
@@ -148,13 +159,13 @@ def _lookup(source: Source, key: str, cache: Path) -> PreparedData | None:
     folder = _folder(source, entry["version"], cache)
     if not _is_complete(folder):
         return None
-    return PreparedData(entry["version"], folder, entry["train_examples"])
+    return PreparedData(folder=folder, **entry)
 
 
 def _key(source: Source, places: DataPlaces) -> str:
     columns = f"{source.input_column}:{source.label_column}:{source.train_split}"
     text = (
-        f"{sources.fingerprint(source, places.data_dir)}:{source.family}:{columns}:"
+        f"{sources.fingerprint(source, places)}:{source.family}:{columns}:"
         f"{source.test_split}:{source.num_classes}:{DECODER_REVISION}"
     )
     return f"{source.name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
@@ -170,15 +181,6 @@ def _content_version(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:_VERSION_LENGTH]
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
 
 
 @contextmanager

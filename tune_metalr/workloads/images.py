@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tune_metalr.errors import UserError
-from tune_metalr.workloads.labels import checked_labels
-from tune_metalr.workloads.sources import RawData, RawSplit
+from tune_metalr.workloads.batches import consecutive
+from tune_metalr.workloads.raw import RawData, RawSplit
 from tune_metalr.workloads.workload import Source
 
 if TYPE_CHECKING:
@@ -16,20 +16,32 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
+_SMALLEST_SIDE = 4
+"""After two poolings, something must be left."""
+
 
 def decode(source: Source, raw: RawData) -> dict[str, Array]:
     """Decode both splits.
 
     Returns:
         `train_inputs` and `test_inputs`, uint8 [examples, height, width, channels];
-        `train_labels` and `test_labels`, int64 [examples]; `channel_mean` and `channel_std`,
-        float64 [channels], of the training split in units of one byte.
+        `channel_mean` and `channel_std`, float64 [channels], of the training split in units of
+        one byte.
     """
-    arrays: dict[str, Array] = {}
-    for name, split in (("train", raw.train), ("test", raw.test)):
-        arrays[f"{name}_inputs"] = _pixels(source, split)
-        arrays[f"{name}_labels"] = checked_labels(source, split.labels)
-    train = arrays["train_inputs"]
+    arrays = {
+        "train_inputs": _pixels(source, raw.train),
+        "test_inputs": _pixels(source, raw.test),
+    }
+    train, test = arrays["train_inputs"], arrays["test_inputs"]
+    if train.shape[1:] != test.shape[1:]:
+        raise UserError(
+            f"the images of '{source.name}' differ in shape between the splits "
+            f"({train.shape[1:]} and {test.shape[1:]}); resize them to one shape first"
+        )
+    if min(train.shape[1:3]) < _SMALLEST_SIDE:
+        raise UserError(
+            f"the images of '{source.name}' are smaller than {_SMALLEST_SIDE} pixels a side"
+        )
     # Exact integer sums: the same on every machine and thread count.
     count = train.size // train.shape[-1]
     total = train.sum(axis=(0, 1, 2), dtype=np.int64)
@@ -78,11 +90,6 @@ class ImageExamples:
         return consecutive(rows, batch_size)
 
 
-def consecutive(rows: Array, size: int) -> Iterator[Array]:
-    """Yield rows in batches of `size`; the last one may be smaller."""
-    return (rows[start : start + size] for start in range(0, len(rows), size))
-
-
 def _pixels(source: Source, split: RawSplit) -> Array:
     if isinstance(split.inputs, np.ndarray):
         return split.inputs
@@ -108,6 +115,8 @@ def _pixels(source: Source, split: RawSplit) -> Array:
 def _decode_image(row: dict[str, Any]) -> Array:
     from PIL import Image
 
-    with Image.open(io.BytesIO(row["bytes"])) as image:
+    # Hubs keep the file itself; a folder of images is read as a list of paths.
+    file = row["path"] if row["bytes"] is None else io.BytesIO(row["bytes"])
+    with Image.open(file) as image:
         pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
     return pixels if pixels.ndim == 3 else pixels[..., None]

@@ -11,18 +11,18 @@ class SmallCNN(nn.Module):
     pixels a side are padded, or nothing would be left of them.
     """
 
-    def __init__(self, *, channels: int, side: int, num_classes: int) -> None:
+    def __init__(self, *, channels: int, height: int, width: int, num_classes: int) -> None:
         super().__init__()
-        padding = 1 if side < 16 else 0
+        padding = 1 if min(height, width) < 16 else 0
         self.first = nn.Conv2d(channels, 32, 3, padding=padding)
         self.second = nn.Conv2d(32, 64, 3, padding=padding)
         for _ in range(2):
-            side = (side - 2 + 2 * padding) // 2
-        self.hidden = nn.Linear(64 * side * side, 128)
+            height, width = ((side - 2 + 2 * padding) // 2 for side in (height, width))
+        self.hidden = nn.Linear(64 * height * width, 128)
         self.output = nn.Linear(128, num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map [batch, channels, side, side] to logits [batch, classes]."""
+        """Map [batch, channels, height, width] to logits [batch, classes]."""
         features = torch.relu(nn.functional.max_pool2d(self.first(images), 2))
         features = torch.relu(nn.functional.max_pool2d(self.second(features), 2))
         hidden = torch.relu(self.hidden(features.flatten(1)))

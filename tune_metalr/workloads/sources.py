@@ -3,10 +3,14 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tune_metalr.errors import UserError
-from tune_metalr.workloads.workload import Source
+from tune_metalr.import_path import code_version
+from tune_metalr.workloads.places import DataPlaces
+from tune_metalr.workloads.python import PythonWorkload, first_line, load_arrays, python_workload
+from tune_metalr.workloads.raw import RawData, RawSplit
+from tune_metalr.workloads.workload import Origin, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,90 +18,116 @@ if TYPE_CHECKING:
 _READ_BYTES = 1 << 20
 
 
-class RawSplit(NamedTuple):
-    """One split, undecoded: row i of `inputs` has label `labels[i]`."""
-
-    inputs: Any
-    """An Arrow column, or a NumPy array when the source is bundled."""
-    labels: Any
-
-
-class RawData(NamedTuple):
-    """The splits that a source gives."""
-
-    train: RawSplit
-    test: RawSplit
-
-
-def fingerprint(source: Source, data_dir: Path | None) -> str:
+def fingerprint(source: Source, places: DataPlaces) -> str:
     """Name what `read` would give, without decoding it.
 
-    A mirror is named by the bytes of its files, the hub by the repository: once downloaded, a
+    A folder is named by the bytes of its files, the hub by the repository: once downloaded, a
     hub data set is used from the cache and needs no network.
     """
-    if source.hub_id is None:
+    if source.origin is Origin.BUNDLED:
         return f"bundled:{source.name}"
-    if data_dir is None:
-        return f"hub:{source.hub_id}"
+    if source.origin is Origin.PYTHON:
+        workload = _imported(source)
+        return f"python:{code_version(type(workload))}:{workload.fingerprint()}"
+    folder = _folder(source, places)
+    if folder is None:
+        return f"hub:{source.location}"
     digest = hashlib.sha256()
-    for path in _mirror_files(source, data_dir):
-        digest.update(path.name.encode())
+    for path in _files(source, folder):
+        digest.update(str(path.relative_to(folder)).encode())
         with path.open("rb") as file:
             while block := file.read(_READ_BYTES):
                 digest.update(block)
-    return f"mirror:{digest.hexdigest()}"
+    return f"files:{digest.hexdigest()}"
 
 
-def read(source: Source, data_dir: Path | None, *, cache: Path, scratch: Path) -> RawData:
+def read(source: Source, places: DataPlaces, *, scratch: Path) -> RawData:
     """Open the raw splits.
 
     Args:
         source: What to read.
-        data_dir: A local mirror; `None` reads the hub.
-        cache: Where what the hub gives is kept.
-        scratch: Where a mirror is unpacked; what is returned is valid as long as it exists.
+        places: Where to look for it, and where to keep what the hub gives.
+        scratch: Where a folder is unpacked; what is returned is valid as long as it exists.
     """
-    if source.hub_id is None:
+    if source.origin is Origin.BUNDLED:
         return _bundled_digits()
-    if data_dir is None:
-        return _from_hub(source, source.hub_id, cache)
-    _mirror_files(source, data_dir)
-    folder = data_dir / source.name
+    if source.origin is Origin.PYTHON:
+        return _from_python(source)
+    folder = _folder(source, places)
+    if folder is None:
+        return _from_hub(source, places.cache)
+    _files(source, folder)
     try:
-        return _columns(source, _load(str(folder), cache, scratch / "unpacked"))
+        return _columns(source, _load(str(folder), places.cache, scratch / "unpacked"))
     except UserError:
         raise
     # `datasets` raises what its readers raise: no common class, all of them about the files.
     except Exception as error:
-        raise UserError(f"cannot read the data in {folder}: {_first_line(error)}") from error
+        raise UserError(f"cannot read the data in {folder}: {first_line(error)}") from error
 
 
-def _mirror_files(source: Source, data_dir: Path) -> list[Path]:
-    folder = data_dir / source.name
+def _folder(source: Source, places: DataPlaces) -> Path | None:
+    """Return the folder that holds the data; `None` if they come from the hub."""
+    if source.origin is Origin.FOLDER:
+        return places.folders[source.name]
+    return None if places.data_dir is None else places.data_dir / source.name
+
+
+def _files(source: Source, folder: Path) -> list[Path]:
+    """Return a folder's files, in an order that is the same everywhere."""
+    ours = source.origin is Origin.HUB
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix == ".parquet")
+        next(folder.iterdir(), None)
+        found = sorted(folder.glob("*.parquet") if ours else folder.rglob("*"))
+        files = [path for path in found if path.is_file()]
+        for path in files:
+            path.open("rb").close()
     except OSError as error:
         raise UserError(
-            f"no data for '{source.name}': cannot read {folder} ({error.strerror}); point "
-            f"--data-dir or TUNE_METALR_DATA at a folder that holds '{source.name}/*.parquet'"
+            f"no data for '{source.name}': cannot read {error.filename} ({error.strerror})"
+            f"{_hint(source)}"
         ) from error
     if not files:
-        raise UserError(
-            f"no data for '{source.name}': {folder} holds no .parquet file; lay it out as "
-            f"the hub does, '{source.name}/train-00000-of-00001.parquet'"
-        )
+        wanted = "no .parquet file; lay it out as the hub does" if ours else "no file"
+        raise UserError(f"no data for '{source.name}': {folder} holds {wanted}{_hint(source)}")
     return files
 
 
-def _from_hub(source: Source, hub_id: str, cache: Path) -> RawData:
+def _hint(source: Source) -> str:
+    if source.origin is Origin.FOLDER:
+        return ""
+    return (
+        f"; point --data-dir or TUNE_METALR_DATA at a folder that holds '{source.name}/*.parquet'"
+    )
+
+
+def _from_hub(source: Source, cache: Path) -> RawData:
     try:
-        return _columns(source, _load(hub_id, cache, cache / "hub"))
-    except (OSError, ConnectionError, ValueError) as error:
+        return _columns(source, _load(source.location or "", cache, cache / "hub"))
+    except UserError:
+        raise
+    # The hub's client and the readers of its files raise what they like.
+    except Exception as error:
         raise UserError(
-            f"cannot load '{hub_id}' from the Hugging Face hub ({_first_line(error)}); without "
-            f"a network, point --data-dir or TUNE_METALR_DATA at a local mirror that holds "
-            f"'{source.name}/*.parquet'"
+            f"cannot load '{source.location}' from the Hugging Face hub ({first_line(error)}); "
+            f"without a network, point --data-dir or TUNE_METALR_DATA at a local mirror that holds "
+            f"'{source.name}/*.parquet'; a folder of your own is written './{source.location}'"
         ) from error
+
+
+def _from_python(source: Source) -> RawData:
+    arrays = load_arrays(source.location or "")
+    return RawData(
+        train=RawSplit(arrays["train_inputs"], arrays["train_labels"]),
+        test=RawSplit(arrays["test_inputs"], arrays["test_labels"]),
+    )
+
+
+def _imported(source: Source) -> PythonWorkload:
+    try:
+        return python_workload(source.location or "")
+    except ValueError as error:  # known when the study was read, but not on this node
+        raise UserError(str(error)) from None
 
 
 def _load(path: str, cache: Path, cache_dir: Path) -> Any:
@@ -119,7 +149,8 @@ def _columns(source: Source, splits: Any) -> RawData:
 def _split(source: Source, splits: Any, name: str) -> RawSplit:
     if name not in splits:
         raise UserError(
-            f"data set '{source.name}' has no split '{name}'; it has {', '.join(splits)}"
+            f"data set '{source.name}' has no split '{name}'; it has {', '.join(splits)}: name "
+            f"one of them as 'train_split' or 'test_split'"
         )
     table: pa.Table = splits[name].with_format("arrow")[:]
     for column in (source.input_column, source.label_column):
@@ -145,10 +176,6 @@ def _bundled_digits() -> RawData:
         train=RawSplit(images[train], digits.target[train]),
         test=RawSplit(images[test], digits.target[test]),
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 _DIGITS_TEST_EXAMPLES = 300

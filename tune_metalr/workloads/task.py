@@ -6,15 +6,19 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
+from tune_metalr.errors import UserError
+from tune_metalr.import_path import code_version
 from tune_metalr.seeds import derive_seed
 from tune_metalr.trial import Trial
-from tune_metalr.workloads.cache import DataPlaces, find, open_arrays
+from tune_metalr.workloads.cache import find, open_arrays
 from tune_metalr.workloads.images import ImageExamples
+from tune_metalr.workloads.losses import classification_loss
 from tune_metalr.workloads.models import SmallCNN, SmallResNet, TextLSTM
+from tune_metalr.workloads.places import DataPlaces
+from tune_metalr.workloads.python import ArrayExamples, PythonWorkload, python_workload
 from tune_metalr.workloads.text import VOCABULARY_SIZE, TextExamples
-from tune_metalr.workloads.workload import Family, source_from_settings
+from tune_metalr.workloads.workload import Family, Origin, source_from_settings
 
 CURVE_EXAMPLES = 2_000
 """Validation rows scored after each epoch; the whole split is scored once, at the end."""
@@ -62,14 +66,16 @@ class Task:
         self._trial = trial
         self._source = source_from_settings(trial.workload_settings["source"])
         arrays = open_arrays(find(self._source, trial.data_version, places))
-        self._examples = _examples(trial, arrays)
+        self._custom = self._import_custom()
+        self._examples = self._open_examples(arrays)
+        self._loss = self._custom.loss if self._custom else classification_loss
         self._labels = {split: arrays[f"{split}_labels"] for split in ("train", "test")}
         self._validation_rows, self._train_rows = self._carve_validation()
 
     @property
     def num_classes(self) -> int:
         """Number of classes; chance loss is its logarithm."""
-        return self._source.num_classes
+        return int(self._trial.workload_settings["source"]["num_classes"])
 
     @property
     def steps_per_epoch(self) -> int:
@@ -84,16 +90,15 @@ class Task:
     def build_model(self) -> nn.Module:
         """Initialise the model from the stream of (workload, seed)."""
         torch.manual_seed(derive_seed("weights", self._trial.workload, self._trial.seed))
+        if self._custom:
+            return self._custom.build_model()
         return _build_model(
             self._trial.workload_settings["model"], self._examples, self.num_classes
         )
 
     def loss(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return the mean loss of a batch in nats: logistic for one output, else softmax."""
-        if outputs.shape[1] == 1:
-            targets = labels.to(outputs.dtype)
-            return functional.binary_cross_entropy_with_logits(outputs[:, 0], targets)
-        return functional.cross_entropy(outputs, labels)
+        """Return the mean loss of a batch in nats."""
+        return self._loss(outputs, labels)
 
     def num_correct(self, outputs: torch.Tensor, labels: torch.Tensor) -> int:
         """Return how many examples of a batch are classified right."""
@@ -120,6 +125,28 @@ class Task:
         """Yield the test split: once, after training."""
         return self._scored("test", np.arange(len(self._labels["test"])))
 
+    def _import_custom(self) -> PythonWorkload | None:
+        if self._source.origin is not Origin.PYTHON:
+            return None
+        try:
+            custom = python_workload(self._trial.workload)
+        except ValueError as error:  # it was there when the study was read
+            raise UserError(str(error)) from None
+        revision, planned = code_version(type(custom)), self._trial.workload_settings["revision"]
+        if revision != planned:
+            raise UserError(
+                f"the code of workload '{self._trial.workload}' is {revision} here, but the trial "
+                f"was planned on {planned}: all nodes need the same code"
+            )
+        return custom
+
+    def _open_examples(self, arrays: dict[str, Array]) -> Examples:
+        if self._custom:
+            return ArrayExamples(self._custom, arrays)
+        if self._source.family is Family.TEXT:
+            return TextExamples(arrays, self._trial.workload_settings["max_tokens"])
+        return ImageExamples(arrays)
+
     def _scored(self, split: str, rows: Array) -> Iterator[Batch]:
         batches = self._examples.evaluation_batches(split, rows, _EVALUATION_BATCH)
         return self._batches(split, batches)
@@ -143,20 +170,14 @@ class Task:
         return validation, train
 
 
-def _examples(trial: Trial, arrays: dict[str, Array]) -> Examples:
-    if Family(trial.workload_settings["source"]["family"]) is Family.TEXT:
-        return TextExamples(arrays, trial.workload_settings["max_tokens"])
-    return ImageExamples(arrays)
-
-
 def _build_model(name: str, examples: Examples, num_classes: int) -> nn.Module:
     if isinstance(examples, ImageExamples):
-        _, side, channels = examples.shape
+        height, width, channels = examples.shape
         model: nn.Module
         if name == "resnet":
             model = SmallResNet(channels=channels, num_classes=num_classes)
         else:
-            model = SmallCNN(channels=channels, side=side, num_classes=num_classes)
+            model = SmallCNN(channels=channels, height=height, width=width, num_classes=num_classes)
         # torch's stubs do not know this form of `to`.
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
     outputs = 1 if num_classes == 2 else num_classes

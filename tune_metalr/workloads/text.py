@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tune_metalr.errors import UserError
-from tune_metalr.workloads.images import consecutive
-from tune_metalr.workloads.labels import checked_labels
-from tune_metalr.workloads.sources import RawData
+from tune_metalr.workloads.batches import consecutive
+from tune_metalr.workloads.raw import RawData
 from tune_metalr.workloads.workload import Source
 
 if TYPE_CHECKING:
@@ -28,7 +27,8 @@ _POOL_BATCHES = 50
 short enough that batches differ from epoch to epoch."""
 
 _MARKUP = re.compile(r"<[^>]*>")
-_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
+# Letters and digits of any script.
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 Array = np.ndarray[Any, Any]
 
@@ -38,18 +38,14 @@ def decode(source: Source, raw: RawData) -> dict[str, Array]:
 
     Returns:
         `train_tokens` and `test_tokens`, uint16, all texts of a split one after another;
-        `train_offsets` and `test_offsets`, int64 [examples + 1], where each text begins;
-        `train_labels` and `test_labels`, int64 [examples].
+        `train_offsets` and `test_offsets`, int64 [examples + 1], where each text begins.
     """
     train = [words(text) for text in _texts(source, raw.train.inputs)]
     vocabulary = _vocabulary(train)
     arrays: dict[str, Array] = {}
-    for name, texts, labels in (
-        ("train", train, raw.train.labels),
-        ("test", (words(text) for text in _texts(source, raw.test.inputs)), raw.test.labels),
-    ):
+    test = (words(text) for text in _texts(source, raw.test.inputs))
+    for name, texts in (("train", train), ("test", test)):
         arrays[f"{name}_tokens"], arrays[f"{name}_offsets"] = _flatten(texts, vocabulary)
-        arrays[f"{name}_labels"] = checked_labels(source, labels)
     return arrays
 
 

@@ -4,12 +4,30 @@ import dataclasses
 from enum import StrEnum
 from typing import Any
 
+MAX_TOKENS = 256
+"""Tokens to which texts are cut, where nothing else is said."""
+
 
 class Family(StrEnum):
     """How the examples are decoded and batched."""
 
     IMAGES = "images"
     TEXT = "text"
+    ARRAYS = "arrays"
+    """Arrays that the user's own code loads."""
+
+
+class Origin(StrEnum):
+    """Where the raw examples are."""
+
+    BUNDLED = "bundled"
+    """In scikit-learn."""
+    HUB = "hub"
+    """On the Hugging Face hub, or in a local mirror of it."""
+    FOLDER = "folder"
+    """In a folder that the study names."""
+    PYTHON = "python"
+    """Where the user's own code finds them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,11 +37,13 @@ class Source:
     name: str
     """Folder in a local mirror, and name in the data cache."""
     family: Family
-    hub_id: str | None
-    """Repository on the Hugging Face hub; `None` when scikit-learn bundles the data."""
+    origin: Origin
+    location: str | None
+    """Repository on the hub, or import path; a folder's is no part of what a trial is."""
     input_column: str
     label_column: str
-    num_classes: int
+    num_classes: int | None
+    """`None` until the training split's labels are counted."""
     train_split: str = "train"
     test_split: str = "test"
 
@@ -35,15 +55,16 @@ class Workload:
     name: str
     source: Source
     model: str
-    validation_examples: int
-    """Rows carved from the training split, the same ones for every seed."""
+    validation_examples: int | None
+    """Rows carved from the training split, the same ones for every seed; `None` until the split
+    is counted."""
     target_accuracy: float
     target_origin: str
     """Where the target was read off."""
     max_tokens: int | None = None
     """Tokens to which a text is cut, from its end; `None` keeps all."""
-    revision: int = 1
-    """Raised whenever the same trial of this workload would give other numbers."""
+    revision: str = "1"
+    """Changes whenever the same trial of this workload would give other numbers."""
 
     def settings(self) -> dict[str, Any]:
         """Return what decides a trial's outcome; the target, which judges it, is left out."""
@@ -56,6 +77,17 @@ class Workload:
         }
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ReadyWorkload:
+    """A workload whose data are decoded: nothing about it is open any more."""
+
+    workload: Workload
+    data_version: str
+    available_examples: int
+    """Rows of the training split that validation leaves."""
+
+
 def source_from_settings(settings: dict[str, Any]) -> Source:
     """Rebuild the source of `Workload.settings`."""
-    return Source(**{**settings, "family": Family(settings["family"])})
+    enums = {"family": Family(settings["family"]), "origin": Origin(settings["origin"])}
+    return Source(**{**settings, **enums})

@@ -1,0 +1,69 @@
+"""Objects named by import path: the only way in which a study file can run code."""
+
+import difflib
+import hashlib
+import importlib
+import importlib.metadata
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_VERSION_LENGTH = 12
+
+
+def is_import_path(name: str) -> bool:
+    """Return whether a name is written as `package.module.Thing`."""
+    return all(part.isidentifier() for part in name.split(".")) and "." in name
+
+
+def resolve(path: str) -> Any:
+    """Import what `package.module.Thing` names.
+
+    Raises:
+        ValueError: It cannot be imported; the message is one line.
+    """
+    module_name, _, name = path.rpartition(".")
+    module = _import(path, module_name)
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        close = difflib.get_close_matches(name, vars(module), n=1)
+        hint = f"; did you mean '{module_name}.{close[0]}'?" if close else ""
+        raise ValueError(f"cannot import '{path}': no '{name}' in '{module_name}'{hint}") from None
+
+
+def code_version(thing: Any) -> str:
+    """Name the code of a class: its package's version, or the content of the user's own file.
+
+    It is part of a trial's identity, so that results of old and new code are never mixed.
+    """
+    module_name: str = thing.__module__
+    package = module_name.partition(".")[0]
+    distributions = importlib.metadata.packages_distributions().get(package)
+    if distributions:
+        version = importlib.metadata.version(distributions[0]).partition("+")[0]
+        return f"{package}-{version}"
+    file = getattr(sys.modules[module_name], "__file__", None)
+    if file is None:  # an interactive session
+        return package
+    return f"{package}-{hashlib.sha256(Path(file).read_bytes()).hexdigest()[:_VERSION_LENGTH]}"
+
+
+def look_in(folder: Path) -> None:
+    """Find import paths in a folder too, after everything that is installed."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+
+
+def _import(path: str, module_name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"cannot import '{path}': no module '{error.name}' is installed, nor in the folder "
+            f"that the command is run from"
+        ) from None
+    except (Exception, SystemExit) as error:  # a module may raise anything while it loads
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise ValueError(f"cannot import '{path}': {type(error).__name__}: {reason}") from None

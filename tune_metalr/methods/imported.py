@@ -1,0 +1,85 @@
+"""Optimizers named by import path: any `torch.optim.Optimizer`."""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from tune_metalr.import_path import resolve
+
+
+def check_optimizer(path: str) -> None:
+    """Make sure that a path names an optimizer that the training loop can drive.
+
+    Raises:
+        ValueError: It does not; the message is one line.
+    """
+    found = resolve(path)
+    if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
+        raise ValueError(f"'{path}' is no torch.optim.Optimizer")
+    closure = list(inspect.signature(found.step).parameters.values())[1:2]
+    if closure and closure[0].default is inspect.Parameter.empty:
+        raise ValueError(f"'{path}' needs a closure in each step; the training loop gives none")
+
+
+def check_keywords(path: str, lr: float, keywords: Mapping[str, Any]) -> None:
+    """Make sure that the optimizer takes the keywords, by building it once.
+
+    Raises:
+        ValueError: It does not; the message is one line.
+    """
+    takes = _parameters(path)
+    if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in takes.values()):
+        for name in ("lr", *keywords):
+            if name not in takes:
+                known = sorted(set(takes) - {"params", "lr"})
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+                raise ValueError(f"optimizer '{path}' takes no '{name}'; {hint}")
+    try:
+        resolve(path)([torch.nn.Parameter(torch.zeros(1))], lr=lr, **as_arguments(keywords))
+    except Exception as error:  # another package's code: it may raise anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"optimizer '{path}' cannot be built: {reason}") from None
+
+
+def canonical_keywords(path: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Return each number as the kind that the optimizer's default has.
+
+    So 0 and 0.0 are one setting, not two trials, and a count stays a whole number.
+    """
+    takes = _parameters(path)
+    return {
+        name: _like(value, takes[name].default if name in takes else None)
+        for name, value in keywords.items()
+    }
+
+
+def as_arguments(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords as optimizers take them: tuples for YAML's lists."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in keywords.items()
+    }
+
+
+def _parameters(path: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(resolve(path)).parameters
+
+
+def _like(value: Any, default: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_like(item, 0.0) for item in value]
+    if isinstance(value, bool) or isinstance(default, str | bool):
+        return value
+    if isinstance(value, str):  # YAML reads 1e-3 as text
+        try:
+            value = float(value)
+        except ValueError:
+            return value
+    if isinstance(value, float) and value.is_integer() and isinstance(default, int):
+        return int(value)
+    if isinstance(value, int) and isinstance(default, float):
+        return float(value)
+    return value

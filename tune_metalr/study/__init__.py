@@ -1,0 +1,133 @@
+"""A study: everything that is to be compared, as checked and typed choices."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from tune_metalr.study.fields import (
+    Count,
+    Name,
+    Number,
+    Precision,
+    Seed,
+    Strict,
+    as_list,
+    nearest,
+    whole,
+)
+from tune_metalr.study.method_choice import Method, MethodChoice
+from tune_metalr.study.search_choice import Dimension, SearchChoice
+from tune_metalr.study.workload_choice import WorkloadChoice
+
+__all__ = [
+    "AnalysisChoice",
+    "Dimension",
+    "MethodChoice",
+    "SearchChoice",
+    "Study",
+    "WorkloadChoice",
+    "method_name",
+    "method_names",
+    "nearest",
+]
+
+
+class AnalysisChoice(Strict):
+    """How the results are compared."""
+
+    reference: str | None = None
+    """Method with which the others are compared; the first one if not given."""
+    margin: Annotated[Number, Field(gt=0, lt=1)] = 0.01
+    """Difference in accuracy that counts as 'as good as'."""
+    alpha: Annotated[Number, Field(gt=0, lt=1)] = 0.05
+    family: Literal["workload", "study"] = "study"
+    """Comparisons over which Holm's correction is made."""
+
+
+_MAX_SEEDS = 100_000
+
+
+def _seeds(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return value
+    count = whole(value)
+    if not isinstance(count, int) or not 1 <= count <= _MAX_SEEDS:
+        raise ValueError(f"expected a count of at least 1, or a list of seeds, not {value!r}")
+    return list(range(count))
+
+
+def _workload_entry(value: Any) -> Any:
+    return [{"name": item} if isinstance(item, str) else item for item in as_list(value)]
+
+
+class Study(Strict):
+    """One YAML file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    """Names the results folder."""
+    workloads: Annotated[
+        tuple[WorkloadChoice, ...],
+        BeforeValidator(_workload_entry, str | list[str | WorkloadChoice]),
+        Field(min_length=1),
+    ]
+    """Names, or entries that change a workload's settings."""
+    epochs: Count
+    batch_size: Count = 64
+    seeds: Annotated[
+        tuple[Seed, ...], BeforeValidator(_seeds, int | list[int]), Field(min_length=1)
+    ]
+    """A count (0, 1, 2 ...) or a list."""
+    precision: Precision = "float32"
+    threads_per_trial: Count = 1
+    methods: dict[Name, Method] = Field(default_factory=dict)
+    searches: dict[Name, SearchChoice] = Field(default_factory=dict)
+    analysis: AnalysisChoice = AnalysisChoice()
+
+    @field_validator("seeds")
+    @classmethod
+    def _no_seed_twice(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed is listed twice: it would be the same trial")
+        return seeds
+
+    @field_validator("workloads")
+    @classmethod
+    def _no_workload_twice(
+        cls, workloads: tuple[WorkloadChoice, ...]
+    ) -> tuple[WorkloadChoice, ...]:
+        names = [workload.name for workload in workloads]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"workload '{min(twice)}' is listed twice")
+        return workloads
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folders that hold workloads' data, by name of the workload."""
+        return {choice.name: choice.folder for choice in self.workloads if choice.folder}
+
+    @model_validator(mode="after")
+    def _something_to_run(self) -> "Study":
+        if not self.methods and not self.searches:
+            raise ValueError("expected at least one entry under 'methods' or 'searches'")
+        names = method_names(self)
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two methods would both be called '{min(twice)}'")
+        if self.analysis.reference is not None and self.analysis.reference not in names:
+            raise ValueError(
+                f"analysis.reference: unknown method '{self.analysis.reference}'"
+                f"{nearest(self.analysis.reference, names)}"
+            )
+        return self
+
+
+def method_name(name: str, choice: MethodChoice, lr: float) -> str:
+    """Return the study's name of a method; a rate out of a list becomes part of it."""
+    return name if len(choice.lr) == 1 else f"{name}-{lr:g}"
+
+
+def method_names(study: Study) -> list[str]:
+    """Return the names of all methods, lists of rates expanded."""
+    return [
+        method_name(name, choice, lr) for name, choice in study.methods.items() for lr in choice.lr
+    ]
