@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from tune_metalr.expansion import expand
 from tune_metalr.study import Study
 from tune_metalr.study_file import load_study
-from tune_metalr.trial import Trial
+from tune_metalr.trial import Trial, WantedTrial
 from tune_metalr.workloads import WORKLOADS, ReadyWorkload
 from tune_metalr.workloads.cache import make_ready
 from tune_metalr.workloads.places import DataPlaces
@@ -117,4 +118,18 @@ def without_data(study: Study) -> dict[str, ReadyWorkload]:
     }
 
 
-__all__ = ["COMMAND", "REPOSITORY", "SMALL_STUDY", "load_study", "tune_metalr", "without_data"]
+def expanded(path: Path) -> list[WantedTrial]:
+    """Return the trials of a study file, without its data."""
+    study = load_study(path).study
+    return expand(study, without_data(study))
+
+
+__all__ = [
+    "COMMAND",
+    "REPOSITORY",
+    "SMALL_STUDY",
+    "expanded",
+    "load_study",
+    "tune_metalr",
+    "without_data",
+]

@@ -6,17 +6,11 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.conftest import REPOSITORY, SMALL_STUDY, without_data
+from tests.conftest import REPOSITORY, SMALL_STUDY, expanded, without_data
 from tune_metalr.errors import UserError
 from tune_metalr.expansion import expand
 from tune_metalr.study import Study
 from tune_metalr.study_file import load_study
-
-
-def expanded(path):
-    study = load_study(path).study
-    return expand(study, without_data(study))
-
 
 STUDIES = sorted((REPOSITORY / "studies").glob("*.yaml"))
 
