@@ -1,5 +1,6 @@
 """The command line: parse, delegate, print. Commands import what they need when they run."""
 
+import errno
 import os
 import shlex
 import sys
@@ -197,5 +198,6 @@ def main() -> None:
         _leave(interruption.exit_code)
     except OSError as error:  # a full disk, a folder that vanished
         where = f" ({error.filename})" if error.filename else ""
-        print(f"tune-metalr: {error.strerror or error}{where}", file=sys.stderr)
+        full = "; free some space and run the same command again" * (error.errno == errno.ENOSPC)
+        print(f"tune-metalr: {error.strerror or error}{where}{full}", file=sys.stderr)
         _leave(2)

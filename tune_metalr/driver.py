@@ -129,8 +129,8 @@ class Driver:
         details = self._ledger.root / "pool-error.txt"
         write_whole(details, "".join(traceback.format_exception(error)).encode())
         raise UserError(
-            f"Ray Tune stopped with {type(error).__name__} (details in {details}); "
-            f"the same command goes on"
+            f"Ray Tune stopped with {type(error).__name__}: {_first_line(error)} (details in "
+            f"{details}); the same command goes on"
         ) from error
 
     def _hear_machine_error(self, reason: str) -> None:
@@ -168,6 +168,10 @@ def available_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or ["no reason given"])[0]
 
 
 def _deadline(max_hours: float | None) -> float:

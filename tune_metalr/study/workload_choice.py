@@ -12,6 +12,7 @@ from tune_metalr.study.fields import Count, Fraction, Strict, nearest
 from tune_metalr.workloads import MAX_TOKENS, WORKLOADS, Family, Origin, Source, Workload
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _MODELS = {"cnn": Family.IMAGES, "resnet": Family.IMAGES, "lstm": Family.TEXT}
 
 
@@ -48,10 +49,16 @@ class WorkloadChoice(Strict):
     @classmethod
     def _absolute(cls, dataset: str | None, info: ValidationInfo) -> str | None:
         """Take a folder as seen from the study file."""
-        if dataset is None or not dataset.startswith((".", "/", "~")):
-            return dataset
-        start = (info.context or {}).get("folder", Path())
-        return str((start / Path(dataset).expanduser()).resolve())
+        if dataset is None:
+            return None
+        path = (info.context or {}).get("folder", Path()) / Path(dataset).expanduser()
+        if dataset.startswith((".", "/", "~")):
+            return str(path.resolve())
+        if path.is_dir() or not _HUB_ID.fullmatch(dataset):
+            raise ValueError(
+                f"'{dataset}' is no 'owner/name' of the hub; a folder begins with './'"
+            )
+        return dataset
 
     @field_validator("name")
     @classmethod

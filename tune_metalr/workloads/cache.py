@@ -20,7 +20,7 @@ from tune_metalr.workloads.labels import decode_labels
 from tune_metalr.workloads.places import DataPlaces
 from tune_metalr.workloads.workload import Family, ReadyWorkload, Source, Workload
 
-DECODER_REVISION = 1
+DECODER_REVISION = 2
 """Raised whenever decoding gives other arrays for the same bytes."""
 
 _DECODERS = {Family.IMAGES: images.decode, Family.TEXT: text.decode, Family.ARRAYS: python.decode}
@@ -115,29 +115,42 @@ def _decode(source: Source, places: DataPlaces, key: str) -> PreparedData:
     """Decode into a scratch folder and put it in place whole. The caller holds the lock."""
     for leftover in places.cache.glob(f".{source.name}@*"):  # of a process that was killed
         shutil.rmtree(leftover)
+    try:
+        return _decode_in_scratch(source, places, key)
+    except OSError as error:
+        raise UserError(
+            f"cannot keep the decoded data in {places.cache}: {error.strerror or error}; free "
+            f"some space, or set TUNE_METALR_CACHE to a folder that has it"
+        ) from error
+
+
+def _decode_in_scratch(source: Source, places: DataPlaces, key: str) -> PreparedData:
     with tempfile.TemporaryDirectory(prefix=f".{source.name}@", dir=places.cache) as scratch:
         raw = sources.read(source, places, scratch=Path(scratch))
         labels = decode_labels(source, raw)
         arrays = _DECODERS[source.family](source, raw)
         arrays |= {"train_labels": labels.train, "test_labels": labels.test}
         version = _content_version(arrays)
-        made = Path(scratch) / "arrays"
-        made.mkdir()
-        for name, array in arrays.items():
-            np.save(made / f"{name}.npy", array, allow_pickle=False)
-        (made / _COUNT).write_text(str(len(arrays)))
         folder = _folder(source, version, places.cache)
-        # The same content may have come from another place, and may be in use.
-        if not _is_complete(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            made.rename(folder)
-    entry: dict[str, Any] = {
-        "version": version,
-        "train_examples": len(labels.train),
-        "num_classes": labels.num_classes,
-    }
-    write_whole(_index_path(places.cache, key), json.dumps(entry).encode())
+        entry: dict[str, Any] = {
+            "version": version,
+            "train_examples": len(labels.train),
+            "num_classes": labels.num_classes,
+        }
+        _save(arrays, Path(scratch) / "arrays", folder)
+        write_whole(_index_path(places.cache, key), json.dumps(entry).encode())
     return PreparedData(folder=folder, **entry)
+
+
+def _save(arrays: Mapping[str, np.ndarray[Any, Any]], made: Path, folder: Path) -> None:
+    made.mkdir()
+    for name, array in arrays.items():
+        np.save(made / f"{name}.npy", array, allow_pickle=False)
+    (made / _COUNT).write_text(str(len(arrays)))
+    # The same content may have come from another place, and may be in use.
+    if not _is_complete(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
 
 
 def _folder(source: Source, version: str, cache: Path) -> Path:
@@ -154,12 +167,10 @@ def _is_complete(folder: Path) -> bool:
 def _lookup(source: Source, key: str, cache: Path) -> PreparedData | None:
     try:
         entry = json.loads(_index_path(cache, key).read_text())
-    except (OSError, ValueError):
+        found = PreparedData(folder=_folder(source, entry["version"], cache), **entry)
+    except (OSError, ValueError, TypeError, KeyError):  # none yet, or of another form
         return None
-    folder = _folder(source, entry["version"], cache)
-    if not _is_complete(folder):
-        return None
-    return PreparedData(folder=folder, **entry)
+    return found if _is_complete(found.folder) else None
 
 
 def _key(source: Source, places: DataPlaces) -> str:

@@ -159,6 +159,6 @@ def load_arrays(path: str) -> dict[str, Array]:
     return arrays
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, or its kind if it says nothing."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,5 +1,6 @@
 """Where raw examples come from: a local mirror, the Hugging Face hub, or scikit-learn."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -63,7 +64,7 @@ def read(source: Source, places: DataPlaces, *, scratch: Path) -> RawData:
         raise
     # `datasets` raises what its readers raise: no common class, all of them about the files.
     except Exception as error:
-        raise UserError(f"cannot read the data in {folder}: {first_line(error)}") from error
+        raise UserError(f"cannot read the data in {folder}: {_root(error)}") from error
 
 
 def _folder(source: Source, places: DataPlaces) -> Path | None:
@@ -109,10 +110,23 @@ def _from_hub(source: Source, cache: Path) -> RawData:
     # The hub's client and the readers of its files raise what they like.
     except Exception as error:
         raise UserError(
-            f"cannot load '{source.location}' from the Hugging Face hub ({first_line(error)}); "
+            f"cannot load '{source.location}' from the Hugging Face hub ({_root(error)}); "
             f"without a network, point --data-dir or TUNE_METALR_DATA at a local mirror that holds "
-            f"'{source.name}/*.parquet'; a folder of your own is written './{source.location}'"
+            f"'{source.name}/*.parquet'"
         ) from error
+
+
+def _root(error: BaseException) -> str:
+    """Return what went wrong first: `datasets` wraps it in errors of its own.
+
+    Raises:
+        OSError: The disk is full, which no reading is to blame for.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        raise error
+    return first_line(error)
 
 
 def _from_python(source: Source) -> RawData:
@@ -133,6 +147,7 @@ def _imported(source: Source) -> PythonWorkload:
 def _load(path: str, cache: Path, cache_dir: Path) -> Any:
     # Set before the first import: `datasets` fixes its folders then, and would write to HOME.
     os.environ.setdefault("HF_HOME", str(cache / "huggingface"))
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # each retry would print a warning
     import datasets
 
     datasets.disable_progress_bars()
