@@ -139,7 +139,7 @@ MISTAKES = {
     "another model": (REVIEWS.replace("lstm", "cnn"), "workloads.0: model 'cnn' needs a 'image_column'"),
     "one split for both": (f"{REVIEWS}, test_split: train", "train and test must be two splits"),
     "tokens of images": (f"{PICTURES}, max_tokens: 3", "'mine' is no text workload: remove 'max_tokens'"),
-    "a folder written like a hub's": (REVIEWS.replace("./reviews", "reviews"), "workloads.0.dataset: 'reviews' is no 'owner/name' of the hub; a folder begins with './'"),
+    "a folder written like a hub's": (REVIEWS.replace("./reviews", "reviews"), "workloads.0.dataset: 'reviews' is no 'owner/name' of the hub; a folder starts with './'"),
 }  # fmt: skip
 
 

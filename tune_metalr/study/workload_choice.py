@@ -56,14 +56,16 @@ class WorkloadChoice(Strict):
             return str(path.resolve())
         if path.is_dir() or not _HUB_ID.fullmatch(dataset):
             raise ValueError(
-                f"'{dataset}' is no 'owner/name' of the hub; a folder begins with './'"
+                f"'{dataset}' is no 'owner/name' of the hub; a folder starts with './'"
             )
         return dataset
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str, info: ValidationInfo) -> str:
-        if info.data.get("dataset") is not None:
+        if "dataset" not in info.data:
+            return name  # it was wrong, and has been told
+        if info.data["dataset"] is not None:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"'{name}' may hold letters, digits, '.', '_' and '-' only")
             if name in WORKLOADS:
