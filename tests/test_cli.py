@@ -78,7 +78,8 @@ def test_the_schema_is_json():
     ("what", "names"),
     [
         ("workloads", ["digits-cnn", "mnist-cnn"]),
-        ("methods", ["sgd", "adam", "rmsprop", "constant", "cosine", "fixed"]),
+        ("methods", ["sgd", "nadamw", "rmsprop", "cosine", "reduce-on-plateau", "fixed"]),
+        ("methods", ["algoperf-nadamw-cosine", "algoperf-nadamw-linear"]),
         ("samplers", ["grid", "random", "qmc", "tpe", "gp", "cmaes"]),
     ],
 )

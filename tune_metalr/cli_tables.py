@@ -9,6 +9,7 @@ from rich.table import Table
 
 from tune_metalr.errors import UserError
 from tune_metalr.methods import CONTROLLERS, OPTIMIZERS, SCHEDULES
+from tune_metalr.methods.presets import PRESETS
 from tune_metalr.plan import Plan
 from tune_metalr.proposals import SAMPLERS
 from tune_metalr.status import MISSING, SUPERSEDED, StudyStatus
@@ -126,13 +127,18 @@ def print_workloads(console: Console) -> None:
 
 
 def print_methods(console: Console) -> None:
-    """Print optimizers with their keywords, schedules and controllers."""
+    """Print optimizers with their keywords, schedules with theirs, presets and controllers."""
     table = _table(["kind", "name", "what it is"], [])
     for name, optimizer in OPTIMIZERS.items():
         keywords = ", ".join(sorted(optimizer.keywords))
-        table.add_row("optimizer", name, f"{optimizer.path.replace(':', '.')}: {keywords}")
+        table.add_row("optimizer", name, f"{optimizer.path}: {keywords}")
+    table.add_row("optimizer", "package.module.Class", "any torch.optim.Optimizer")
     for name, schedule in SCHEDULES.items():
-        table.add_row("schedule", name, schedule.meaning)
+        settings = ", ".join(f"{key} {s.default:g}" for key, s in schedule.settings.items())
+        table.add_row("schedule", name, schedule.meaning + (f": {settings}" if settings else ""))
+    for name, preset in PRESETS.items():
+        values = ", ".join(f"{key} {value}" for key, value in preset.settings.items())
+        table.add_row("preset", name, f"{preset.origin}: {values}")
     for name, controller in CONTROLLERS.items():
         table.add_row("controller", name, controller.meaning)
     console.print(table)
