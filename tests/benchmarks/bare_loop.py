@@ -29,6 +29,13 @@ class Run(NamedTuple):
     started: float
     """Unix seconds, as `ended`."""
     ended: float
+    cpu_seconds: float
+    """Of epochs and evaluations."""
+    validation_accuracy: float
+
+
+class Trained(NamedTuple):
+    cpu_seconds: float
     validation_accuracy: float
 
 
@@ -73,18 +80,19 @@ def _wait_for_all(barrier: Any) -> None:
 def _run(job: Job) -> Run:
     trial = Trial.from_json(job.trial_json)
     started = time.time()
-    accuracy = train(trial, job.places)
-    return Run(trial.trial_id, started, time.time(), accuracy)
+    trained = train(trial, job.places)
+    return Run(trial.trial_id, started, time.time(), *trained)
 
 
-def train(trial: Trial, places: DataPlaces) -> float:
-    """Train and evaluate by hand what the trial says; return the validation accuracy."""
+def train(trial: Trial, places: DataPlaces) -> Trained:
+    """Train and evaluate by hand what the trial says."""
     task = Task(trial, places)
     source = source_from_settings(trial.workload_settings["source"])
     data = Images(open_arrays(find(source, trial.data_version, places)))
     validation = task._validation_rows
     model = task.build_model()
     optimizer = torch.optim.Adam(model.parameters(), lr=trial.hyperparameters["lr"])
+    cpu_start = time.process_time()
     for epoch in range(trial.epochs):
         seed = derive_seed("order", trial.workload, trial.seed, epoch)
         order = np.random.default_rng(seed).permutation(task._train_rows)
@@ -96,7 +104,7 @@ def train(trial: Trial, places: DataPlaces) -> float:
         evaluate(model, data, "train", validation[:CURVE_EXAMPLES])
     accuracy = evaluate(model, data, "train", validation)
     evaluate(model, data, "test", np.arange(task.sizes.test))
-    return accuracy
+    return Trained(time.process_time() - cpu_start, accuracy)
 
 
 def evaluate(model: torch.nn.Module, data: Images, split: str, rows: Any) -> float:

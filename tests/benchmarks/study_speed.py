@@ -14,6 +14,9 @@ The arms take turns. Each time runs from the start of the first trial to the end
 Imports are not in it, but for what torch itself imports when a process builds its first
 optimizer: that is in the first trial of each process in all three arms. For `study`, start and
 end are the ledger's, in milliseconds; the others take them in the process that trains.
+
+Beside the time stands the processors' time of all trials. Other work on the machine disturbs it
+less; it does not see what the driver and the gaps between trials cost.
 """
 
 import json
@@ -64,6 +67,8 @@ class Arm(NamedTuple):
     """One turn of an arm."""
 
     seconds: float
+    cpu_seconds: float
+    """Sum over the trials."""
     accuracy: float
     """Mean validation accuracy over the trials."""
 
@@ -92,6 +97,7 @@ class Bench:
                 row.trial_id,
                 _unix_seconds(row.started_utc),
                 _unix_seconds(row.finished_utc),
+                row.cpu_seconds,
                 row.validation_accuracy,
             )
             for row in rows.itertuples()
@@ -101,7 +107,7 @@ class Bench:
     def bare(self) -> list[Run]:
         return run_in_bare_processes(self.trials, self.places, CPUS)
 
-    def documented(self) -> Arm:
+    def documented(self) -> list[Run]:
         jobs = [
             {
                 "folder": str(_folder(trial, self.places)),
@@ -113,7 +119,7 @@ class Bench:
         ]
         script = Path(__file__).with_name("documented_way.py")
         answer = json.loads(_run([str(script), json.dumps(jobs)]).splitlines()[-1])
-        return Arm(answer["seconds"], statistics.mean(answer["accuracies"]))
+        return [Run(trial.trial_id, *row) for trial, row in zip(self.trials, answer, strict=True)]
 
     def run_study(self, text: str, results: Path) -> pd.DataFrame:
         command = ["-m", "tune_metalr", "run", str(self._study_file(text))]
@@ -141,8 +147,11 @@ def _unix_seconds(utc: str) -> float:
 
 
 def _arm(runs: list[Run]) -> Arm:
-    seconds = max(run.ended for run in runs) - min(run.started for run in runs)
-    return Arm(seconds, statistics.mean(run.validation_accuracy for run in runs))
+    return Arm(
+        seconds=max(run.ended for run in runs) - min(run.started for run in runs),
+        cpu_seconds=sum(run.cpu_seconds for run in runs),
+        accuracy=statistics.mean(run.validation_accuracy for run in runs),
+    )
 
 
 def main(rounds: int, documented_rounds: int) -> None:
@@ -151,37 +160,39 @@ def main(rounds: int, documented_rounds: int) -> None:
         bench = Bench(Path(folder))
         arms: dict[str, list[Arm]] = {"study": [], "bare": [], "documented": []}
         for number in range(rounds):
-            study, bare = bench.study(), bench.bare()
-            arms["study"].append(_arm(study))
-            arms["bare"].append(_arm(bare))
+            # Whichever comes first meets the quieter machine, or the busier one, in turn.
+            turns = (bench.study, bench.bare) if number % 2 == 0 else (bench.bare, bench.study)
+            runs = {turn.__name__: turn() for turn in turns}
             if number < documented_rounds:
-                arms["documented"].append(bench.documented())
-            show_round(arms, study, bare)
+                runs["documented"] = bench.documented()
+            for name, trials in runs.items():
+                arms[name].append(_arm(trials))
+            show_round(number + 1, runs)
     show_medians(arms)
 
 
-def show_round(arms: dict[str, list[Arm]], study: list[Run], bare: list[Run]) -> None:
+def show_round(number: int, runs: dict[str, list[Run]]) -> None:
+    study, bare = _arm(runs["study"]), _arm(runs["bare"])
     accuracies = [
-        {run.trial_id: run.validation_accuracy for run in runs} for runs in (study, bare)
+        {run.trial_id: run.validation_accuracy for run in runs[name]} for name in ("study", "bare")
     ]
     same = sum(accuracies[1][name] == value for name, value in accuracies[0].items())
-    ratio = arms["study"][-1].seconds / arms["bare"][-1].seconds
     print(
-        f"round {len(arms['study'])}: study {arms['study'][-1].seconds:.2f} s, "
-        f"bare {arms['bare'][-1].seconds:.2f} s, ratio {ratio:.3f}; "
-        f"{same} of {len(bare)} accuracies are the same to the last bit",
+        f"round {number}: study {study.seconds:.2f} s, bare {bare.seconds:.2f} s, ratio "
+        f"{study.seconds / bare.seconds:.3f} (CPU {study.cpu_seconds / bare.cpu_seconds:.3f}); "
+        f"{same} of {len(runs['bare'])} accuracies are the same to the last bit",
         flush=True,
     )
 
 
 def show_medians(arms: dict[str, list[Arm]]) -> None:
     floor = statistics.median(arm.seconds for arm in arms["bare"])
-    print(f"\n{'arm':12}{'median s':>10}{'to bare':>10}{'accuracy':>10}")
+    print(f"\n{'arm':12}{'median s':>10}{'to bare':>10}{'CPU s':>10}{'accuracy':>10}")
     for name, turns in arms.items():
         if turns:
-            seconds = statistics.median(arm.seconds for arm in turns)
+            seconds, cpu = (statistics.median(arm[index] for arm in turns) for index in (0, 1))
             accuracy = statistics.mean(arm.accuracy for arm in turns)
-            print(f"{name:12}{seconds:10.2f}{seconds / floor:10.3f}{accuracy:10.4f}")
+            print(f"{name:12}{seconds:10.2f}{seconds / floor:10.3f}{cpu:10.2f}{accuracy:10.4f}")
     ratios = [a.seconds / b.seconds for a, b in zip(arms["study"], arms["bare"], strict=True)]
     median = statistics.median(ratios)
     print(f"study / bare, median of {len(ratios)} rounds: {median:.3f} (at most {MAX_RATIO:.2f})")
