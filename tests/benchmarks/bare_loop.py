@@ -16,10 +16,8 @@ from torch.nn import functional
 from tune_metalr.seeds import derive_seed
 from tune_metalr.trial import Trial
 from tune_metalr.workloads.cache import DataPlaces, find, open_arrays
-from tune_metalr.workloads.task import CURVE_EXAMPLES, Task
+from tune_metalr.workloads.task import _EVALUATION_BATCH, CURVE_EXAMPLES, Task
 from tune_metalr.workloads.workload import source_from_settings
-
-EVALUATION_BATCH = 500
 
 
 class Run(NamedTuple):
@@ -112,7 +110,7 @@ def evaluate(model: torch.nn.Module, data: Images, split: str, rows: Any) -> flo
     model.eval()
     correct, loss = 0, 0.0
     with torch.inference_mode():
-        for inputs, labels in data.batches(split, rows, EVALUATION_BATCH):
+        for inputs, labels in data.batches(split, rows, _EVALUATION_BATCH):
             outputs = model(inputs)
             loss += functional.cross_entropy(outputs, labels).item() * len(labels)
             correct += (outputs.argmax(dim=1) == labels).sum().item()
