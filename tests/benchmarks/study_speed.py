@@ -1,7 +1,7 @@
 """A study's time beside that of bare processes, and of what the documentation shows.
 
 Run: python tests/benchmarks/study_speed.py [ROUNDS] [DOCUMENTED_ROUNDS]
-Needs TUNE_METALR_DATA or the hub, two cores and, by default, five minutes.
+Needs TUNE_METALR_DATA or the hub, two cores and, by default, a quarter of an hour.
 
 12 trials of MNIST and 8 of CIFAR-10: 10,000 examples, 1 epoch, float32, Adam at 1e-3, two at once.
 
@@ -15,8 +15,10 @@ Imports are not in it, but for what torch itself imports when a process builds i
 optimizer: that is in the first trial of each process in all three arms. For `study`, start and
 end are the ledger's, in milliseconds; the others take them in the process that trains.
 
-Beside the time stands the processors' time of all trials. Other work on the machine disturbs it
-less; it does not see what the driver and the gaps between trials cost.
+Beside the time stands the processors' time of all trials, which other work on the machine disturbs
+less; it does not see what the driver and the gaps between trials cost. `busy` is its share of the
+two cores: where that of `bare` is far below 1, others had the cores, and the ratio of the times
+says little.
 """
 
 import json
@@ -163,23 +165,25 @@ def main(rounds: int, documented_rounds: int) -> None:
             # Whichever comes first meets the quieter machine, or the busier one, in turn.
             turns = (bench.study, bench.bare) if number % 2 == 0 else (bench.bare, bench.study)
             runs = {turn.__name__: turn() for turn in turns}
+            show_round(number + 1, runs)
             if number < documented_rounds:
                 runs["documented"] = bench.documented()
             for name, trials in runs.items():
                 arms[name].append(_arm(trials))
-            show_round(number + 1, runs)
     show_medians(arms)
 
 
 def show_round(number: int, runs: dict[str, list[Run]]) -> None:
     study, bare = _arm(runs["study"]), _arm(runs["bare"])
+    busy = [arm.cpu_seconds / (CPUS * arm.seconds) for arm in (study, bare)]
     accuracies = [
         {run.trial_id: run.validation_accuracy for run in runs[name]} for name in ("study", "bare")
     ]
     same = sum(accuracies[1][name] == value for name, value in accuracies[0].items())
     print(
         f"round {number}: study {study.seconds:.2f} s, bare {bare.seconds:.2f} s, ratio "
-        f"{study.seconds / bare.seconds:.3f} (CPU {study.cpu_seconds / bare.cpu_seconds:.3f}); "
+        f"{study.seconds / bare.seconds:.3f} (CPU {study.cpu_seconds / bare.cpu_seconds:.3f}, "
+        f"busy {busy[0]:.2f} and {busy[1]:.2f}); "
         f"{same} of {len(runs['bare'])} accuracies are the same to the last bit",
         flush=True,
     )
@@ -187,12 +191,16 @@ def show_round(number: int, runs: dict[str, list[Run]]) -> None:
 
 def show_medians(arms: dict[str, list[Arm]]) -> None:
     floor = statistics.median(arm.seconds for arm in arms["bare"])
-    print(f"\n{'arm':12}{'median s':>10}{'to bare':>10}{'CPU s':>10}{'accuracy':>10}")
+    print(f"\n{'arm':12}{'median s':>10}{'to bare':>10}{'CPU s':>10}{'busy':>7}{'accuracy':>10}")
     for name, turns in arms.items():
         if turns:
             seconds, cpu = (statistics.median(arm[index] for arm in turns) for index in (0, 1))
             accuracy = statistics.mean(arm.accuracy for arm in turns)
-            print(f"{name:12}{seconds:10.2f}{seconds / floor:10.3f}{cpu:10.2f}{accuracy:10.4f}")
+            busy = cpu / (CPUS * seconds)
+            print(
+                f"{name:12}{seconds:10.2f}{seconds / floor:10.3f}{cpu:10.2f}"
+                f"{busy:7.2f}{accuracy:10.4f}"
+            )
     ratios = [a.seconds / b.seconds for a, b in zip(arms["study"], arms["bare"], strict=True)]
     median = statistics.median(ratios)
     print(f"study / bare, median of {len(ratios)} rounds: {median:.3f} (at most {MAX_RATIO:.2f})")
