@@ -120,7 +120,9 @@ class Bench:
             for trial in self.trials
         ]
         script = Path(__file__).with_name("documented_way.py")
-        answer = json.loads(_run([str(script), json.dumps(jobs)]).splitlines()[-1])
+        # By default Ray would leave a token in HOME, which changes later clusters, and its logs.
+        scratch = {"HOME": str(self.folder), "RAY_TMPDIR": str(self.folder)}
+        answer = json.loads(_run([str(script), json.dumps(jobs)], **scratch).splitlines()[-1])
         return [Run(trial.trial_id, *row) for trial, row in zip(self.trials, answer, strict=True)]
 
     def run_study(self, text: str, results: Path) -> pd.DataFrame:
@@ -134,9 +136,12 @@ class Bench:
         return path
 
 
-def _run(arguments: list[str]) -> str:
+def _run(arguments: list[str], **environment: str) -> str:
     command = [sys.executable, *arguments]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    answer = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | environment
+    )
+    return answer.stdout
 
 
 def _folder(trial: Trial, places: DataPlaces) -> Path:
