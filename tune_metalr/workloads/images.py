@@ -60,8 +60,10 @@ class ImageExamples:
 
         self._arrays = arrays
         mean, std = (arrays[f"channel_{name}"].astype(np.float32) for name in ("mean", "std"))
-        self._mean = torch.from_numpy(mean)[:, None, None]
-        self._scale = torch.from_numpy(1 / std)[:, None, None]
+        # One value per pixel: torch is ten times slower where it has to repeat three of them.
+        self._mean, self._scale = (
+            torch.from_numpy(np.tile(value, (*self.shape[:2], 1))) for value in (mean, 1 / std)
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -76,8 +78,8 @@ class ImageExamples:
         """
         import torch
 
-        pixels = torch.from_numpy(self._arrays[f"{split}_inputs"][rows]).permute(0, 3, 1, 2)
-        return pixels.to(torch.float32).sub_(self._mean).mul_(self._scale)
+        pixels = torch.from_numpy(self._arrays[f"{split}_inputs"][rows]).to(torch.float32)
+        return pixels.sub_(self._mean).mul_(self._scale).permute(0, 3, 1, 2)
 
     def train_batches(
         self, order: Array, batch_size: int, generator: np.random.Generator
