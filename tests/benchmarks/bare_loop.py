@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from tune_metalr.seeds import derive_seed
 from tune_metalr.trial import Trial
-from tune_metalr.workloads.cache import DataPlaces, find, open_arrays
+from tune_metalr.workloads.cache import find, open_arrays
+from tune_metalr.workloads.places import DataPlaces
 from tune_metalr.workloads.task import _EVALUATION_BATCH, CURVE_EXAMPLES, Task
 from tune_metalr.workloads.workload import source_from_settings
 

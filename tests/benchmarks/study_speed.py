@@ -37,7 +37,8 @@ from analysis.load import load_trials
 from tune_metalr.runner import wanted_trials
 from tune_metalr.study_file import load_study
 from tune_metalr.trial import Trial
-from tune_metalr.workloads.cache import DataPlaces, data_places, find
+from tune_metalr.workloads.cache import find
+from tune_metalr.workloads.places import DataPlaces, data_places
 from tune_metalr.workloads.workload import source_from_settings
 
 CPUS = 2
@@ -80,7 +81,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.places = data_places(None, fallback=folder / "data")
+        self.places = data_places(None, fallback=folder / "data", folders={})
         recorded = self.run_study(RECORDED, folder / "first")
         wanted = wanted_trials(load_study(self._study_file(STUDY)).study, self.places)
         self.trials = [

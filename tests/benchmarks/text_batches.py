@@ -31,8 +31,8 @@ from tune_metalr.runner import wanted_trials
 from tune_metalr.study import Study
 from tune_metalr.training import Training
 from tune_metalr.trial import Trial
-from tune_metalr.workloads.cache import DataPlaces, data_places
-from tune_metalr.workloads.images import consecutive
+from tune_metalr.workloads.batches import consecutive
+from tune_metalr.workloads.places import DataPlaces, data_places
 from tune_metalr.workloads.task import Task
 
 ARMS = ("bucketed", "random")
@@ -151,7 +151,7 @@ def show_ratios(turns: dict[str, list[Turn]], length_ratio: float) -> None:
 def main(seeds: int, settings: Sequence[Setting]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{folder}/torch"  # else in the temporary folder
-        places = data_places(None, fallback=Path(folder))
+        places = data_places(None, fallback=Path(folder), folders={})
         for setting in settings:
             compare(setting, seeds, places)
     print(f"\nrequired for whole reviews: time at least {MIN_RATIO:.1f}")
