@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tune_metalr.expansion import expand
+from tune_metalr.methods import method_revision
 from tune_metalr.study import Study
 from tune_metalr.study_file import load_study
 from tune_metalr.trial import Trial, WantedTrial
@@ -59,7 +60,6 @@ def make_trial(places: DataPlaces) -> Callable[..., Trial]:
             "schedule": "constant",
             "controller": "fixed",
             "hyperparameters": {"lr": 0.01, "momentum": 0.9, "warmup_fraction": 0.0},
-            "method_revision": "1-1-1",
             "seed": 0,
             "epochs": 2,
             "batch_size": 64,
@@ -67,7 +67,11 @@ def make_trial(places: DataPlaces) -> Callable[..., Trial]:
             "precision": "float32",
             "threads": 1,
         }
-        return Trial(**(fields | changes))
+        fields |= changes
+        names = [fields[kind] for kind in ("optimizer", "schedule", "controller")]
+        if "method_revision" not in fields:
+            fields["method_revision"] = method_revision(*names)
+        return Trial(**fields)
 
     return make
 

@@ -27,7 +27,7 @@ def test_code_that_is_not_what_the_study_was_planned_on_is_refused(make_trial):
     trial = make_trial(optimizer="torch.optim.Adagrad", method_revision="torch-1.0-1-1")
     with pytest.raises(UserError, match=r"was planned as torch-1\.0-1-1: install the same version"):
         build_optimizer(trial, [torch.nn.Parameter(torch.ones(1))])
-    missing = make_trial(optimizer="nowhere.Thing")
+    missing = make_trial(optimizer="nowhere.Thing", method_revision="1-1-1")
     with pytest.raises(UserError, match="no module 'nowhere' is installed"):
         build_optimizer(missing, [torch.nn.Parameter(torch.ones(1))])
 

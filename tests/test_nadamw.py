@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tune_metalr.methods import nadamw
 from tune_metalr.methods.nadamw import NAdamW
 
 
@@ -34,6 +35,29 @@ def test_a_path_is_that_of_the_formula():
         gradients, rate=0.1, beta1=0.93266, beta2=0.99552, eps=1e-8, decay=0.08122, start=0.7
     )
     assert path == pytest.approx(expected, rel=1e-12)
+
+
+def test_pieces_are_the_whole(monkeypatch):
+    shapes = [(7, 3), (5,), (), (4, 3, 2, 2)]
+
+    def weights():
+        generator = torch.Generator().manual_seed(0)
+        made = [torch.randn(shape, generator=generator) for shape in shapes]
+        made[-1] = made[-1].to(memory_format=torch.channels_last)
+        return [torch.nn.Parameter(weight) for weight in made]
+
+    def train():
+        parameters = weights()
+        optimizer = NAdamW(parameters, lr=0.1)
+        for _ in range(3):
+            for weight in parameters:
+                weight.grad = weight.detach().sin()
+            optimizer.step()
+        return parameters
+
+    whole = train()
+    monkeypatch.setattr(nadamw, "_PIECE_ELEMENTS", 6)
+    assert all(torch.equal(a, b) for a, b in zip(whole, train(), strict=True))
 
 
 def test_without_momentum_it_is_adamw():

@@ -6,7 +6,6 @@ import math
 import pytest
 import torch
 
-from tune_metalr.methods import method_revision
 from tune_metalr.training import Training
 from tune_metalr.trial import Status
 from tune_metalr.workloads.task import Task
@@ -175,7 +174,6 @@ def schedule_free():
     return {
         "optimizer": "schedulefree.AdamWScheduleFree",
         "hyperparameters": {"lr": 0.01, "warmup_steps": 2},
-        "method_revision": method_revision("schedulefree.AdamWScheduleFree", "constant", "fixed"),
     }
 
 

@@ -40,6 +40,8 @@ def build_optimizer(
             if name not in _NOT_THE_OPTIMIZERS
         }
     )
+    if known and known.is_fused:
+        keywords["fused"] = True
     optimizer: torch.optim.Optimizer = resolve(known.path if known else trial.optimizer)(
         parameters, **keywords
     )

@@ -1,9 +1,11 @@
 """NAdamW: Adam with Nesterov's look-ahead and decoupled weight decay."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 import torch
+
+_PIECE_ELEMENTS = 131_072
 
 
 class NAdamW(torch.optim.Optimizer):
@@ -48,31 +50,24 @@ class NAdamW(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            weights = [weight for weight in group["params"] if weight.grad is not None]
-            if weights:
-                self._step(group, weights)
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._step(group, weight, weight.grad)
         return loss
 
-    def _step(self, group: dict[str, Any], weights: list[torch.Tensor]) -> None:
-        states = [self._state_of(weight) for weight in weights]
-        first = [state["first_moment"] for state in states]
-        second = [state["second_moment"] for state in states]
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
+    def _step(self, group: dict[str, Any], weight: torch.Tensor, gradient: torch.Tensor) -> None:
+        state = self._state_of(weight)
+        state["step"] += 1
         rate, (beta1, beta2) = group["lr"], group["betas"]
-        for state in states:
-            state["step"] += 1
-        torch._foreach_mul_(weights, 1 - rate * group["weight_decay"])
-        torch._foreach_lerp_(first, gradients, 1 - beta1)
-        torch._foreach_mul_(second, beta2)
-        torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
-        ahead = torch._foreach_lerp(first, gradients, 1 - beta1)
-        scale = torch._foreach_sqrt(second)
-        # A parameter that had no gradient at some step is behind the others.
-        counts = [float(state["step"]) for state in states]
-        torch._foreach_div_(scale, [(1 - beta2**count) ** 0.5 for count in counts])
-        torch._foreach_add_(scale, group["eps"])
-        sizes = [-rate / (1 - beta1**count) for count in counts]
-        torch._foreach_addcdiv_(weights, ahead, scale, sizes)
+        size = -rate / (1 - beta1 ** state["step"])
+        root = (1 - beta2 ** state["step"]) ** 0.5
+        tensors = (weight, gradient, state["first_moment"], state["second_moment"])
+        for piece, slope, first, second in _pieces(*tensors):
+            piece.mul_(1 - rate * group["weight_decay"])
+            first.lerp_(slope, 1 - beta1)
+            second.mul_(beta2).addcmul_(slope, slope, value=1 - beta2)
+            scale = second.sqrt().div_(root).add_(group["eps"])
+            piece.addcdiv_(first.lerp(slope, 1 - beta1), scale, value=size)
 
     def _state_of(self, weight: torch.Tensor) -> dict[str, Any]:
         state: dict[str, Any] = self.state[weight]
@@ -81,3 +76,12 @@ class NAdamW(torch.optim.Optimizer):
             state["first_moment"] = torch.zeros_like(weight)
             state["second_moment"] = torch.zeros_like(weight)
         return state
+
+
+def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Cut tensors of one shape into views that stay in the processor's cache.
+
+    Nine passes over a large tensor would each fetch it from memory.
+    """
+    rows = max(1, _PIECE_ELEMENTS * len(torch.atleast_1d(tensors[0])) // tensors[0].numel())
+    return zip(*(torch.atleast_1d(tensor).split(rows) for tensor in tensors), strict=True)
