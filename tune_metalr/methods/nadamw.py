@@ -83,5 +83,7 @@ def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
 
     Nine passes over a large tensor would each fetch it from memory.
     """
-    rows = max(1, _PIECE_ELEMENTS * len(torch.atleast_1d(tensors[0])) // tensors[0].numel())
-    return zip(*(torch.atleast_1d(tensor).split(rows) for tensor in tensors), strict=True)
+    if tensors[0].numel() <= _PIECE_ELEMENTS:
+        return iter([tensors])
+    rows = max(1, _PIECE_ELEMENTS * len(tensors[0]) // tensors[0].numel())
+    return zip(*(tensor.split(rows) for tensor in tensors), strict=True)
