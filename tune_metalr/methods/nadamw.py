@@ -86,4 +86,6 @@ def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
     if tensors[0].numel() <= _PIECE_ELEMENTS:
         return iter([tensors])
     rows = max(1, _PIECE_ELEMENTS * len(tensors[0]) // tensors[0].numel())
-    return zip(*(tensor.split(rows) for tensor in tensors), strict=True)
+    # torch leaves `split` without types.
+    cut = (tensor.split(rows) for tensor in tensors)  # type: ignore[no-untyped-call]
+    return zip(*cut, strict=True)
