@@ -22,10 +22,10 @@ from typing import Any
 
 import ray
 from ray._private import node, ray_constants, services, utils, workers
-from ray._raylet import persist_port
+from ray._raylet import persist_port  # type: ignore[attr-defined]
 
-from tune_metalr.ray_pool import forked_worker
-from tune_metalr.ray_pool.fork_server import ForkServer
+from tune_metalr import forked_worker
+from tune_metalr.fork_server import ForkServer
 
 _AGENTS_PORTS = (
     "metrics_agent_port",
@@ -41,7 +41,7 @@ _POLL_SECONDS = 0.01
 _PATIENCE_SECONDS = 30.0
 
 
-class LeanNode(node.Node):  # type: ignore[misc]
+class LeanNode(node.Node):
     """A head node without Ray's helpers, whose workers come from the fork server."""
 
     def __init__(self, fork_server: ForkServer, *, ray_params: Any, **options: Any) -> None:
@@ -71,7 +71,8 @@ class LeanNode(node.Node):  # type: ignore[misc]
         (raylet,) = self.all_processes[ray_constants.PROCESS_TYPE_RAYLET]
         self._fork_server.serve(raylet.process.pid)
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not self.get_gcs_client().get_all_node_info() and time.monotonic() < deadline:
+        cluster: Any = self.get_gcs_client()  # type: ignore[no-untyped-call]
+        while not cluster.get_all_node_info() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
 
 

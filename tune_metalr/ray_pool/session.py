@@ -7,14 +7,14 @@ import secrets
 import shutil
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import psutil
 
 from tune_metalr.errors import UserError
-from tune_metalr.ray_pool.fork_server import ForkServer
+from tune_metalr.fork_server import ForkServer
 
 _FOLDER_PREFIX = "tune-metalr-ray-"
 _LONGEST_TEMP = 16
@@ -79,6 +79,8 @@ class SessionOptions(NamedTuple):
     address: str | None
     """Address of a running cluster; `None` starts a private one."""
     threads_per_trial: int
+    fork_server: ForkServer | None = None
+    """One that runs already, and is not the session's to stop."""
 
 
 class RaySession:
@@ -93,6 +95,7 @@ class RaySession:
         self._options = options
         self._started: set[psutil.Process] = set()
         self._fork_server: ForkServer | None = None
+        self._resources = ExitStack()
 
     def __enter__(self) -> Self:
         """Make the session's folder; nothing is started yet."""
@@ -110,17 +113,24 @@ class RaySession:
         fcntl.flock(self._owner, fcntl.LOCK_EX)
         self._strangers = _children()
         if self.is_private:
-            self._fork_server = ForkServer(self.folder / "fork")
+            self._fork_server = self._find_fork_server()
+            self._fork_server.listen(self.folder / "fork")
         return self
 
     def __exit__(self, *error: object) -> None:
         """Leave nothing behind: no process of a private cluster, no folder."""
         if self.is_private:
             _kill(self._started | (_children() - self._strangers))
-        if self._fork_server:
-            self._fork_server.stop()
+        self._resources.close()
         self._owner.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _find_fork_server(self) -> ForkServer:
+        """Take the one that runs, or start one if there is none or it has too few threads."""
+        running, threads = self._options.fork_server, self._options.threads_per_trial
+        if running and running.threads == threads:
+            return running
+        return self._resources.enter_context(ForkServer(threads=threads))
 
     @property
     def is_private(self) -> bool:
@@ -136,7 +146,7 @@ class RaySession:
         if self._fork_server:
             _start(self.folder, self._options.cpus, self._fork_server)
             return self._options.cpus
-        return _join(self._options.address)
+        return _join(str(self._options.address))
 
     def disconnect(self) -> None:
         """Leave the cluster politely, which `__exit__` cannot wait for."""
