@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 
 import psutil
@@ -44,6 +44,20 @@ class KillFirst(Note):
             (self.folder / "killed").touch()
             os._exit(1)
         return super().__call__(trial_json, method)
+
+
+class Relatives(Note):
+    """Work that notes its parent and the processes of the driver."""
+
+    def __init__(self, folder: Path, driver: int) -> None:
+        super().__init__(folder, 0)
+        self.driver = driver
+
+    def __call__(self, trial_json: str, method: str) -> Status:
+        (self.folder / "parent").write_text(" ".join(psutil.Process().parent().cmdline()))
+        family = psutil.Process(self.driver).children(recursive=True)
+        (self.folder / "family").write_text("\n".join(" ".join(p.cmdline()) for p in family))
+        return Status.COMPLETED
 
 
 class FullDisk(Note):
@@ -127,3 +141,22 @@ def test_an_error_of_the_machine_is_told_as_such(tmp_path):
     run(FullDisk(tmp_path, 0), PoolEvents(dealer.next, dealer.ended, unexpected, errors.append))
     assert errors == ["[Errno 28] No space left on device"]
     assert dealer.num_ended == 0
+
+
+def test_ray_starts_no_more_than_it_needs(tmp_path):
+    """Pins what `local_cluster` and `fork_server` know of Ray: each process costs a second."""
+    dealer = Dealer(wanted(1, methods=("a",)), {})
+    run(
+        Relatives(tmp_path, os.getpid()),
+        PoolEvents(dealer.next, dealer.ended, unexpected, unexpected),
+    )
+    assert "tune_metalr.fork_server" in (tmp_path / "parent").read_text()
+    found = Counter(kind(line) for line in (tmp_path / "family").read_text().splitlines())
+    assert found == {"gcs_server": 1, "raylet": 1, "sh": 2, "fork_server": 1, "worker": 1}
+
+
+def kind(command):
+    if "fork_server" in command:
+        return "fork_server"
+    program = command.split()[0]
+    return "worker" if program.startswith("ray::") else Path(program).name

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import tempfile
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -155,12 +156,17 @@ def schema() -> None:
 
 def _run(study: Path, **options: Any) -> int:
     """Run the study, print its table, and return the exit code."""
-    from tune_metalr.cli_tables import check_analysis, plain_console, print_summary
-    from tune_metalr.runner import RunOptions, run_study
+    from tune_metalr.fork_server import ForkServer
 
-    check_analysis()  # now, not after hours of training
-    console = plain_console()
-    end = run_study(study, RunOptions(**options), console)
+    with ExitStack() as started:
+        server = None if options["address"] else started.enter_context(ForkServer())
+        # While it imports torch, this process imports the rest.
+        from tune_metalr.cli_tables import check_analysis, plain_console, print_summary
+        from tune_metalr.runner import RunOptions, run_study
+
+        check_analysis()  # now, not after hours of training
+        console = plain_console()
+        end = run_study(study, RunOptions(**options, fork_server=server), console)
     print_summary(end.folder, console)
     return end.exit_code
 

@@ -12,6 +12,7 @@ from tune_metalr.attempts import Attempts, read_attempts
 from tune_metalr.checkpoints import Checkpoints
 from tune_metalr.dealer import Dealer
 from tune_metalr.errors import UserError
+from tune_metalr.fork_server import ForkServer
 from tune_metalr.ledger import Ledger
 from tune_metalr.progress import Progress
 from tune_metalr.provenance import provenance, utc_now
@@ -46,6 +47,7 @@ class DriverOptions(NamedTuple):
     max_hours: float | None
     threads_per_trial: int
     reuse_actors: bool
+    fork_server: ForkServer | None
 
 
 class Driver:
@@ -74,6 +76,7 @@ class Driver:
                 cpus=options.cpus or available_cpus(),
                 address=options.address,
                 threads_per_trial=options.threads_per_trial,
+                fork_server=options.fork_server,
             )
         )
         pool = Pool(

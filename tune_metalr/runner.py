@@ -11,6 +11,7 @@ from tune_metalr.dealer import Dealer
 from tune_metalr.driver import Driver, DriverOptions
 from tune_metalr.errors import UserError
 from tune_metalr.expansion import expand
+from tune_metalr.fork_server import ForkServer
 from tune_metalr.ledger import Ledger
 from tune_metalr.lock import driver_lock
 from tune_metalr.provenance import provenance
@@ -36,6 +37,8 @@ class RunOptions(NamedTuple):
     max_hours: float | None = None
     checkpoint_seconds: float = 10.0
     reuse_actors: bool = True
+    fork_server: ForkServer | None = None
+    """One that was started early, for a private cluster; without it, the run starts its own."""
 
 
 class RunEnd(NamedTuple):
@@ -133,6 +136,7 @@ class _Run:
             max_hours=self._options.max_hours,
             threads_per_trial=self._study_file.study.threads_per_trial,
             reuse_actors=self._options.reuse_actors,
+            fork_server=self._options.fork_server,
         )
         return Driver(self._ledger, order, options, self._console)
 

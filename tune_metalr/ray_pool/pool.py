@@ -86,8 +86,11 @@ class Pool:
             TrialActor,
             WarmActors,
             slot_resources,
+            use_waiting_workers,
         )
 
+        if self._session.is_private:
+            use_waiting_workers()
         search = DealtSearch(events, slots=slots)
         trainable = tune.with_parameters(TrialActor, work=self._work)
         return tune.Tuner(

@@ -7,13 +7,14 @@ import secrets
 import shutil
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import psutil
 
 from tune_metalr.errors import UserError
+from tune_metalr.fork_server import ForkServer
 
 _FOLDER_PREFIX = "tune-metalr-ray-"
 _LONGEST_TEMP = 16
@@ -55,6 +56,18 @@ _PRIVATE_ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",
     # Once per process: Ray reads it once.
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    # Tune would give it to each actor, and an actor with a runtime environment starts a process
+    # of its own instead of taking one that waits.
+    "PL_DISABLE_FORK": "1",
+    # A socket is tried a hundred times a second, not once.
+    "RAY_raylet_client_connect_timeout_milliseconds": "10",
+    "RAY_raylet_client_num_connect_attempts": "1000",
+    # The standard input of the raylet's agents is a pipe that ends with it.
+    "RAY_enable_pipe_based_agent_to_parent_health_check": "1",
+    # Metrics would go to an agent.
+    "RAY_enable_metrics_collection": "0",
+    # `ray.init` would wait for the first workers, and hold Python's lock meanwhile.
+    "RAY_prestart_worker_first_driver": "0",
 }
 
 
@@ -66,6 +79,8 @@ class SessionOptions(NamedTuple):
     address: str | None
     """Address of a running cluster; `None` starts a private one."""
     threads_per_trial: int
+    fork_server: ForkServer | None = None
+    """One that runs already, and is not the session's to stop."""
 
 
 class RaySession:
@@ -79,11 +94,13 @@ class RaySession:
     def __init__(self, options: SessionOptions) -> None:
         self._options = options
         self._started: set[psutil.Process] = set()
+        self._fork_server: ForkServer | None = None
+        self._resources = ExitStack()
 
     def __enter__(self) -> Self:
         """Make the session's folder; nothing is started yet."""
         os.environ.update(_ENVIRONMENT)
-        if self._options.address is None:
+        if self.is_private:
             os.environ.update(_PRIVATE_ENVIRONMENT)
         threads = str(self._options.threads_per_trial)
         os.environ.update({"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads})
@@ -95,14 +112,30 @@ class RaySession:
         self._owner = (self.folder / "owner").open("w")
         fcntl.flock(self._owner, fcntl.LOCK_EX)
         self._strangers = _children()
+        if self.is_private:
+            self._fork_server = self._find_fork_server()
+            self._fork_server.listen(self.folder / "fork")
         return self
 
     def __exit__(self, *error: object) -> None:
         """Leave nothing behind: no process of a private cluster, no folder."""
-        if self._options.address is None:
+        if self.is_private:
             _kill(self._started | (_children() - self._strangers))
+        self._resources.close()
         self._owner.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _find_fork_server(self) -> ForkServer:
+        """Take the one that runs, or start one if there is none or it has too few threads."""
+        running, threads = self._options.fork_server, self._options.threads_per_trial
+        if running and running.threads == threads:
+            return running
+        return self._resources.enter_context(ForkServer(threads=threads))
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the cluster is this process's own."""
+        return self._options.address is None
 
     def connect(self) -> int:
         """Start the private cluster or join the running one; return its CPUs.
@@ -110,10 +143,10 @@ class RaySession:
         Raises:
             UserError: The running cluster cannot be reached.
         """
-        if self._options.address is None:
-            _start(self.folder, self._options.cpus)
+        if self._fork_server:
+            _start(self.folder, self._options.cpus, self._fork_server)
             return self._options.cpus
-        return _join(self._options.address)
+        return _join(str(self._options.address))
 
     def disconnect(self) -> None:
         """Leave the cluster politely, which `__exit__` cannot wait for."""
@@ -124,13 +157,13 @@ class RaySession:
         ray.shutdown()
 
 
-def _start(folder: Path, cpus: int) -> None:
+def _start(folder: Path, cpus: int, fork_server: ForkServer) -> None:
     """Start a cluster that only this process can join."""
-    import ray
+    from tune_metalr.ray_pool.local_cluster import start_local_cluster
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    ray.init(
-        address="local",
+    start_local_cluster(
+        fork_server,
         num_cpus=cpus,
         num_gpus=0,
         object_store_memory=_OBJECT_STORE_BYTES,

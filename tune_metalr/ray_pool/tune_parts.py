@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ray import tune
+from ray.tune.execution import class_cache
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
@@ -120,3 +121,13 @@ class WarmActors(FIFOScheduler):
 def slot_resources(config: dict[str, Any], *, cpus: int) -> tune.PlacementGroupFactory:
     """Return what a trial needs; a byte of memory more or less tells the slots apart."""
     return tune.PlacementGroupFactory([{"CPU": cpus, "memory": 1 + config["slot"]}])
+
+
+def use_waiting_workers() -> None:
+    """Let Tune's actors have no runtime environment, so that workers that wait can take them.
+
+    Ray 2.60 (`class_cache.py`) gives each actor these variables; the workers of a private cluster
+    have them from this process.
+    """
+    class_cache.DEFAULT_ENV_VARS = {}
+    class_cache.ENV_VARS_TO_PROPAGATE = set()
