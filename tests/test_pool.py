@@ -151,7 +151,9 @@ def test_ray_starts_no_more_than_it_needs(tmp_path):
         PoolEvents(dealer.next, dealer.ended, unexpected, unexpected),
     )
     assert "tune_metalr.fork_server" in (tmp_path / "parent").read_text()
-    found = Counter(kind(line) for line in (tmp_path / "family").read_text().splitlines())
+    lines = (tmp_path / "family").read_text().splitlines()
+    # A worker that is asked for lives for a moment beside the one that is forked.
+    found = Counter(kind(line) for line in lines if "forked_worker.py" not in line)
     assert found == {"gcs_server": 1, "raylet": 1, "sh": 2, "fork_server": 1, "worker": 1}
 
 

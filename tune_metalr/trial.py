@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 SCHEMA_VERSION = 1
-TRAINING_REVISION = 1
+TRAINING_REVISION = 2
 """Raised whenever the training loop changes the numbers it produces for the same trial."""
 
 _SIGNIFICANT_DIGITS = 8

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 import psutil
 
 from tune_metalr.errors import UserError
-from tune_metalr.fork_server import ForkServer
+from tune_metalr.fork_server import ALLOCATOR, ForkServer
 
 _FOLDER_PREFIX = "tune-metalr-ray-"
 _LONGEST_TEMP = 16
@@ -49,6 +49,7 @@ _ENVIRONMENT = {
 }
 
 _PRIVATE_ENVIRONMENT = {
+    **ALLOCATOR,
     # The node is 127.0.0.1 instead of the machine's address: no port is open to others.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Other users of the machine cannot join either. The token lives in the environment alone;

@@ -23,7 +23,8 @@ from tune_metalr.workloads.workload import Family, Origin, source_from_settings
 CURVE_EXAMPLES = 2_000
 """Validation rows scored after each epoch; the whole split is scored once, at the end."""
 
-_EVALUATION_BATCH = 500
+_EVALUATION_BATCH = 250
+"""Larger ones outgrow the allocator's cache, and are no faster."""
 
 Array = np.ndarray[Any, Any]
 Inputs = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
