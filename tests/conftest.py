@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,13 @@ def tune_metalr(*arguments: str | Path, timeout: float = 120) -> subprocess.Comp
     """Run the command line as a user does."""
     command = [*COMMAND, *(str(argument) for argument in arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@pytest.fixture
+def short_temporary_folder() -> Iterator[Path]:
+    """A folder of its own for one run; Ray's sockets need a short path."""
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def without_data(study: Study) -> dict[str, ReadyWorkload]:

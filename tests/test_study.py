@@ -9,7 +9,8 @@ import yaml
 from tests.conftest import REPOSITORY, SMALL_STUDY, expanded, without_data
 from tune_metalr.errors import UserError
 from tune_metalr.expansion import expand
-from tune_metalr.study import Study
+from tune_metalr.methods import CONTROLLERS
+from tune_metalr.study import Study, method_choice
 from tune_metalr.study_file import load_study
 
 STUDIES = sorted((REPOSITORY / "studies").glob("*.yaml"))
@@ -191,3 +192,48 @@ def test_methods_that_are_the_same_are_refused(write_study):
     text = SMALL_STUDY + "  twin: {optimizer: sgd, lr: 0.01, momentum: 0.9}\n"
     with pytest.raises(UserError, match=r"'sgd-0.01' and 'twin' are the same"):
         expanded(write_study(text))
+
+
+def test_a_schedule_beside_a_controller_is_refused(write_study, monkeypatch):
+    sets_rate = CONTROLLERS["fixed"]._replace(sets_rate=True)
+    monkeypatch.setattr(method_choice, "CONTROLLERS", {"fixed": sets_rate})
+    for setting in ("schedule: cosine", "warmup_fraction: 0.1", "plateau_factor: 0.5"):
+        text = SMALL_STUDY.replace("momentum: 0.9", setting)
+        name = setting.partition(":")[0]
+        with pytest.raises(UserError, match=f"sets the rate of every step itself: remove '{name}'"):
+            load_study(write_study(text))
+
+
+def test_a_preset_is_written_out_and_fixes_everything(write_study):
+    head = SMALL_STUDY.split("methods:")[0]
+    path = write_study(f"{head}methods:\n  bar: {{preset: algoperf-nadamw-linear}}\n")
+    item = expanded(path)[0]
+    assert item.method == "bar"
+    assert (item.trial.optimizer, item.trial.schedule) == ("nadamw", "linear")
+    assert item.trial.hyperparameters == {
+        "lr": 1.7486e-3, "betas": [0.93266, 0.99552], "weight_decay": 0.08122,
+        "warmup_fraction": 0.02,
+    }  # fmt: skip
+    for settings, line in (
+        ("preset: algoperf-nadamw-linear, lr: 1", "fixes every setting: remove 'lr'"),
+        ("preset: algoperf-nadamw", "unknown preset 'algoperf-nadamw'; did you mean 'algoperf-"),
+    ):
+        path = write_study(f"{head}methods:\n  bar: {{{settings}}}\n")
+        with pytest.raises(UserError, match=line):
+            load_study(path)
+
+
+def test_settings_of_a_schedule_belong_to_it(write_study):
+    def settings(text):
+        path = write_study(SMALL_STUDY.replace("momentum: 0.9", text))
+        return expanded(path)[0].trial.hyperparameters
+
+    given = settings("schedule: reduce-on-plateau, plateau_patience: 2")
+    assert (given["plateau_factor"], given["plateau_patience"]) == (0.1, 2.0)
+    for text, line in (
+        ("plateau_patience: 2", "'plateau_patience' belongs to schedule 'reduce-on-plateau'"),
+        ("schedule: one-cycle, peak_fraction: 1.5", "'peak_fraction' takes a number from 0 to"),
+        ("schedule: reduce-on-plateau, plateau_patience: 0.5", "takes a whole number of at least"),
+    ):
+        with pytest.raises(UserError, match=line):
+            settings(text)
