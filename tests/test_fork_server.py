@@ -17,7 +17,10 @@ pytestmark = pytest.mark.timeout(120)
 WORKER = """\
 import json, os, sys
 from pathlib import Path
-told = [sys.argv[1:], os.environ["MINE"], os.getcwd(), os.getppid(), "torch" in sys.modules]
+import numpy, ray
+loaded = "torch" in sys.modules
+drawn = [ray.NodeID.from_random().hex(), float(numpy.random.random())]
+told = [sys.argv[1:], os.environ["MINE"], os.getcwd(), os.getppid(), loaded, drawn]
 Path("new").write_text(json.dumps(told))
 Path("new").rename("told")
 sys.exit(3)
@@ -53,8 +56,10 @@ def test_a_worker_is_forked_with_its_modules_loaded(start_worker, tmp_path):
         server.listen(tmp_path / "fork")
         server.serve(os.getpid())
         (process,) = (p for p in psutil.Process().children() if "fork_server" in str(p.cmdline()))
-        assert start_worker() == [process.pid, True]
-        assert start_worker() == [process.pid, True]
+        *first, first_drawn = start_worker()
+        *second, second_drawn = start_worker()
+        assert first == second == [process.pid, True]
+        assert not set(first_drawn) & set(second_drawn)
     assert not process.is_running()
 
 

@@ -25,7 +25,7 @@ from tune_metalr.forked_worker import SOCKET
 
 # What a trial needs, and what Tune imports before its own.
 _MODULES = ("tune_metalr.worker", "pandas", "requests", "fsspec")
-_RAY_MODULES = ("tune_metalr.ray_pool.tune_parts",)
+_RAY_MODULES = ("tune_metalr.ray_pool.forkable", "tune_metalr.ray_pool.tune_parts")
 
 ALLOCATOR = {
     # glibc would return each large tensor to the system and fetch it again, page by page: kept,
@@ -132,10 +132,13 @@ def _fork(order: dict[str, Any], listener: socket.socket) -> None:
 
 def _become_worker(arguments: list[str], environment: dict[str, str], folder: str) -> NoReturn:
     """Go on as the process that Ray's command would have started."""
+    import numpy as np
+
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setpgid(0, 0)  # Ray stops a worker together with its group
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
     os.chdir(folder)
+    np.random.seed()  # Python's own generator does so by itself
     fits = all(environment.get(name) == os.environ[name] for name in (_RAYLET, _JOB))
     os.environ.clear()
     os.environ.update(environment)
