@@ -49,14 +49,16 @@ class KillFirst(Note):
 class Relatives(Note):
     """Work that notes its parent and the processes of the driver."""
 
-    def __init__(self, folder: Path, driver: int) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder, 0)
-        self.driver = driver
+        self.driver = os.getpid()
+        self.strangers = {p.pid for p in psutil.Process().children(recursive=True)}
 
     def __call__(self, trial_json: str, method: str) -> Status:
         (self.folder / "parent").write_text(" ".join(psutil.Process().parent().cmdline()))
         family = psutil.Process(self.driver).children(recursive=True)
-        (self.folder / "family").write_text("\n".join(" ".join(p.cmdline()) for p in family))
+        ours = [p for p in family if p.pid not in self.strangers]
+        (self.folder / "family").write_text("\n".join(" ".join(p.cmdline()) for p in ours))
         return Status.COMPLETED
 
 
@@ -147,7 +149,7 @@ def test_ray_starts_no_more_than_it_needs(tmp_path):
     """Pins what `local_cluster` and `fork_server` know of Ray: each process costs a second."""
     dealer = Dealer(wanted(1, methods=("a",)), {})
     run(
-        Relatives(tmp_path, os.getpid()),
+        Relatives(tmp_path),
         PoolEvents(dealer.next, dealer.ended, unexpected, unexpected),
     )
     assert "tune_metalr.fork_server" in (tmp_path / "parent").read_text()
