@@ -15,7 +15,7 @@ import torch
 
 from analysis.load import load_trials
 from tests.conftest import COMMAND, tune_metalr
-from tests.test_run import REPRODUCIBLE, rows
+from tests.test_run import REPRODUCIBLE, STUDY, rows
 from tune_metalr.checkpoints import Checkpoints
 from tune_metalr.ledger import Ledger
 from tune_metalr.trial import Trial
@@ -23,6 +23,13 @@ from tune_metalr.work_order import WorkOrder
 from tune_metalr.worker import run_trial
 
 pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(STUDY)
+    return path
 
 
 class Killer:
