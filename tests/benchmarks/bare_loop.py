@@ -1,7 +1,8 @@
 """The floor of `study_speed.py`: training as one writes it by hand, in bare processes.
 
 Splits, order and first weights are taken from the task, so that the numbers must come out the
-same; batches, steps and evaluations are written out here. Nothing is recorded.
+same up to rounding (the study's Adam is torch's fused kernel, this one its default); batches, steps
+and evaluations are written out here. Nothing is recorded.
 """
 
 import multiprocessing
