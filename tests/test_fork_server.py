@@ -70,6 +70,16 @@ def test_a_worker_of_another_raylet_starts_afresh(start_worker, tmp_path):
         assert start_worker(RAY_RAYLET_PID="1")[1] is False
 
 
+def test_a_server_that_has_died_is_done_without(start_worker, tmp_path):
+    with ForkServer() as server:
+        (process,) = (p for p in psutil.Process().children() if "fork_server" in str(p.cmdline()))
+        process.kill()
+        server._process.wait()
+        server.listen(tmp_path / "fork")
+        server.serve(os.getpid())
+        assert start_worker()[1] is False
+
+
 def test_a_worker_does_without_a_server(start_worker):
     assert start_worker()[1] is False
 

@@ -82,13 +82,15 @@ class ForkServer:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
             listener.listen(_MOST_WAITING)
-            socket.send_fds(self._line, [b"\n"], [listener.fileno()])
+            with suppress(OSError):  # it has died: workers then start by themselves
+                socket.send_fds(self._line, [b"\n"], [listener.fileno()])
         os.environ[SOCKET] = str(path)
 
     def serve(self, raylet: int) -> None:
         """Let it import Ray, with this environment, as a worker of the raylet with this id."""
         environment = dict(os.environ) | {_RAYLET: str(raylet), _JOB: _FIRST_JOB}
-        self._line.sendall(json.dumps(environment).encode() + b"\n")
+        with suppress(OSError):
+            self._line.sendall(json.dumps(environment).encode() + b"\n")
 
 
 def _main() -> None:

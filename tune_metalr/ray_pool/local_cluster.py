@@ -55,7 +55,7 @@ class LeanNode(node.Node):
         super().__init__(ray_params, **options)
 
     def start_api_server(self, **options: Any) -> None:
-        """Start none; what else would be at its address is nothing."""
+        """Start none, and give its address as such."""
         self._webui_url = ""
 
     def start_raylet(self, *arguments: Any, **options: Any) -> None:

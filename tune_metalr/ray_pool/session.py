@@ -99,7 +99,7 @@ class RaySession:
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
-        """Make the session's folder; nothing is started yet."""
+        """Make the session's folder; of Ray, nothing is started yet."""
         os.environ.update(_ENVIRONMENT)
         if self.is_private:
             os.environ.update(_PRIVATE_ENVIRONMENT)
