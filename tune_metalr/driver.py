@@ -11,7 +11,7 @@ from rich.console import Console
 from tune_metalr.attempts import Attempts, read_attempts
 from tune_metalr.checkpoints import Checkpoints
 from tune_metalr.dealer import Dealer
-from tune_metalr.errors import UserError
+from tune_metalr.errors import UserError, first_line
 from tune_metalr.fork_server import ForkServer
 from tune_metalr.ledger import Ledger
 from tune_metalr.progress import Progress
@@ -132,8 +132,9 @@ class Driver:
         details = self._ledger.root / "pool-error.txt"
         write_whole(details, "".join(traceback.format_exception(error)).encode())
         raise UserError(
-            f"Ray Tune stopped with {type(error).__name__}: {_first_line(error)} (details in "
-            f"{details}); the same command goes on"
+            f"Ray Tune stopped with {type(error).__name__}: "
+            f"{first_line(error, 'no reason given')} (details in {details}); "
+            f"the same command goes on"
         ) from error
 
     def _hear_machine_error(self, reason: str) -> None:
@@ -171,10 +172,6 @@ def available_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or ["no reason given"])[0]
 
 
 def _deadline(max_hours: float | None) -> float:

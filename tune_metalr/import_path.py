@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tune_metalr.errors import first_line
+
 _VERSION_LENGTH = 12
 
 
@@ -65,5 +67,5 @@ def _import(path: str, module_name: str) -> ModuleType:
             f"that the command is run from"
         ) from None
     except (Exception, SystemExit) as error:  # a module may raise anything while it loads
-        reason = (str(error).splitlines() or ["no reason given"])[0]
+        reason = first_line(error, "no reason given")
         raise ValueError(f"cannot import '{path}': {type(error).__name__}: {reason}") from None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from tune_metalr.errors import UserError
+from tune_metalr.errors import UserError, first_line
 from tune_metalr.study import AnalysisChoice, Dimension, Study, WorkloadChoice, nearest
 
 Field = tuple[str | int, ...]
@@ -78,8 +78,7 @@ def _parse(path: Path, text: str) -> tuple[dict[Field, int], dict[str, Any]]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}:{line}: not valid YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, IndexError, RecursionError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not valid YAML: {reason}") from None
+        raise UserError(f"{path}: not valid YAML: {first_line(error)}") from None
     if node is None:
         raise UserError(f"{path} is empty; a study needs name, workloads, epochs, seeds, methods")
     if not isinstance(data, dict):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from tune_metalr.errors import first_line
 from tune_metalr.import_path import resolve
 
 
@@ -41,8 +42,7 @@ def check_keywords(path: str, lr: float, keywords: Mapping[str, Any]) -> None:
     try:
         resolve(path)([torch.nn.Parameter(torch.zeros(1))], lr=lr, **as_arguments(keywords))
     except Exception as error:  # another package's code: it may raise anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"optimizer '{path}' cannot be built: {reason}") from None
+        raise ValueError(f"optimizer '{path}' cannot be built: {first_line(error)}") from None
 
 
 def canonical_keywords(path: str, keywords: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 import psutil
 
-from tune_metalr.errors import UserError
+from tune_metalr.errors import UserError, first_line
 from tune_metalr.fork_server import ALLOCATOR, ForkServer
 
 _FOLDER_PREFIX = "tune-metalr-ray-"
@@ -184,7 +184,7 @@ def _join(address: str) -> int:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or ["no answer"])[0]
+        reason = first_line(error, "no answer")
         raise UserError(f"cannot reach a Ray cluster at {address}: {reason}") from error
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return int(resources.get("CPU", 0))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tune_metalr.errors import UserError
+from tune_metalr.errors import UserError, first_line
 from tune_metalr.import_path import code_version, resolve
 from tune_metalr.workloads.batches import consecutive
 from tune_metalr.workloads.raw import RawData
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 _ARRAYS = ("train_inputs", "train_labels", "test_inputs", "test_labels")
+
+LONGEST_REASON = 200
+"""Characters told of an error that another's code raised: it may hold a whole array."""
 
 
 class PythonWorkload(ABC):
@@ -104,7 +107,9 @@ def python_workload(path: str) -> PythonWorkload:
     try:
         return found()
     except Exception as error:  # the user's own code
-        raise ValueError(f"workload '{path}' cannot be built: {first_line(error)}") from None
+        raise ValueError(
+            f"workload '{path}' cannot be built: {first_line(error)[:LONGEST_REASON]}"
+        ) from None
 
 
 def describe(path: str) -> Workload:
@@ -144,7 +149,8 @@ def load_arrays(path: str) -> dict[str, Array]:
         loaded = dict(python_workload(path).load())
     except Exception as error:  # the user's own code
         raise UserError(
-            f"workload '{path}' cannot load its data: {type(error).__name__}: {first_line(error)}"
+            f"workload '{path}' cannot load its data: {type(error).__name__}: "
+            f"{first_line(error)[:LONGEST_REASON]}"
         ) from error
     if missing := [name for name in _ARRAYS if name not in loaded]:
         raise UserError(f"workload '{path}': load() returns no '{missing[0]}'")
@@ -157,8 +163,3 @@ def load_arrays(path: str) -> dict[str, Array]:
         if inputs != labels:
             raise UserError(f"workload '{path}': {inputs} {split} inputs, but {labels} labels")
     return arrays
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its kind if it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tune_metalr.errors import UserError
+from tune_metalr.errors import UserError, first_line
 from tune_metalr.import_path import code_version
 from tune_metalr.workloads.places import DataPlaces
-from tune_metalr.workloads.python import PythonWorkload, first_line, load_arrays, python_workload
+from tune_metalr.workloads.python import (
+    LONGEST_REASON,
+    PythonWorkload,
+    load_arrays,
+    python_workload,
+)
 from tune_metalr.workloads.raw import RawData, RawSplit
 from tune_metalr.workloads.workload import Origin, Source
 
@@ -126,7 +131,7 @@ def _root(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         raise error
-    return first_line(error)
+    return first_line(error)[:LONGEST_REASON]
 
 
 def _from_python(source: Source) -> RawData:

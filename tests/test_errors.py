@@ -1,0 +1,21 @@
+"""What users are told of an exception."""
+
+import pytest
+
+from tune_metalr.errors import first_line
+
+LINES = {
+    "one line": (ValueError("no such file"), "no such file"),
+    "more lines": (RuntimeError("the disk\nis gone"), "the disk"),
+    "nothing": (KeyboardInterrupt(), "KeyboardInterrupt"),
+}
+
+
+@pytest.mark.parametrize(("error", "line"), LINES.values(), ids=LINES)
+def test_the_first_line_is_told(error, line):
+    assert first_line(error) == line
+
+
+def test_where_the_kind_is_told_already_silence_is_named():
+    assert first_line(RuntimeError(), "no reason given") == "no reason given"
+    assert first_line(RuntimeError("full"), "no reason given") == "full"
