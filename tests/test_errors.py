@@ -2,7 +2,7 @@
 
 import pytest
 
-from tune_metalr.errors import first_line
+from tune_metalr.errors import first_line, nearest
 
 LINES = {
     "one line": (ValueError("no such file"), "no such file"),
@@ -19,3 +19,13 @@ def test_the_first_line_is_told(error, line):
 def test_where_the_kind_is_told_already_silence_is_named():
     assert first_line(RuntimeError(), "no reason given") == "no reason given"
     assert first_line(RuntimeError("full"), "no reason given") == "full"
+
+
+def test_the_nearest_word_is_told_or_all_of_them():
+    assert nearest("cosin", ["linear", "cosine"]) == "; did you mean 'cosine'?"
+    assert nearest("step", ["linear", "cosine"]) == "; known: cosine, linear"
+
+
+def test_of_a_module_only_a_near_name_is_told():
+    assert nearest("Adamm", ["SGD", "Adam"], module="optim") == "; did you mean 'optim.Adam'?"
+    assert nearest("Lion", ["SGD", "Adam"], module="optim") == ""

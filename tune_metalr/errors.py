@@ -1,5 +1,8 @@
 """The user's errors: one clear line that says what to do, never a traceback."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """Something that the user can put right; the message says how."""
@@ -8,3 +11,15 @@ class UserError(Exception):
 def first_line(error: BaseException, silent: str | None = None) -> str:
     """Return the first line of what an error says; `silent`, or its kind, if it says nothing."""
     return (str(error).splitlines() or [silent or type(error).__name__])[0]
+
+
+def nearest(word: str, known: Iterable[str], *, module: str | None = None) -> str:
+    """Return '; did you mean ...?' with the most similar known word, or the list of all.
+
+    A module's names are told by their import paths, and are too many for a list.
+    """
+    words = sorted(known)
+    if close := difflib.get_close_matches(word, words, n=1):
+        path = f"{module}.{close[0]}" if module else close[0]
+        return f"; did you mean '{path}'?"
+    return "" if module else f"; known: {', '.join(words)}"

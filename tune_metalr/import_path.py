@@ -1,6 +1,5 @@
 """Objects named by import path: the only way in which a study file can run code."""
 
-import difflib
 import hashlib
 import importlib
 import importlib.metadata
@@ -9,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tune_metalr.errors import first_line
+from tune_metalr.errors import first_line, nearest
 
 _VERSION_LENGTH = 12
 
@@ -30,8 +29,7 @@ def resolve(path: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
-        close = difflib.get_close_matches(name, vars(module), n=1)
-        hint = f"; did you mean '{module_name}.{close[0]}'?" if close else ""
+        hint = nearest(name, vars(module), module=module_name)
         raise ValueError(f"cannot import '{path}': no '{name}' in '{module_name}'{hint}") from None
 
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from tune_metalr.errors import UserError, first_line
-from tune_metalr.study import AnalysisChoice, Dimension, Study, WorkloadChoice, nearest
+from tune_metalr.errors import UserError, first_line, nearest
+from tune_metalr.study import AnalysisChoice, Dimension, Study, WorkloadChoice
 
 Field = tuple[str | int, ...]
 """Where a field stands: `("methods", "sgd", "lr", 0)`."""

@@ -1,13 +1,12 @@
 """Optimizers named by import path: any `torch.optim.Optimizer`."""
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from tune_metalr.errors import first_line
+from tune_metalr.errors import first_line, nearest
 from tune_metalr.import_path import resolve
 
 
@@ -35,10 +34,8 @@ def check_keywords(path: str, lr: float, keywords: Mapping[str, Any]) -> None:
     if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in takes.values()):
         for name in ("lr", *keywords):
             if name not in takes:
-                known = sorted(set(takes) - {"params", "lr"})
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
-                raise ValueError(f"optimizer '{path}' takes no '{name}'; {hint}")
+                known = set(takes) - {"params", "lr"}
+                raise ValueError(f"optimizer '{path}' takes no '{name}'{nearest(name, known)}")
     try:
         resolve(path)([torch.nn.Parameter(torch.zeros(1))], lr=lr, **as_arguments(keywords))
     except Exception as error:  # another package's code: it may raise anything

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from tune_metalr.errors import nearest
 from tune_metalr.study.fields import (
     Count,
     Name,
@@ -13,7 +14,6 @@ from tune_metalr.study.fields import (
     Seed,
     Strict,
     as_list,
-    nearest,
     whole,
 )
 from tune_metalr.study.method_choice import Method, MethodChoice
@@ -29,7 +29,6 @@ __all__ = [
     "WorkloadChoice",
     "method_name",
     "method_names",
-    "nearest",
 ]
 
 

@@ -1,17 +1,11 @@
 """The kinds of fields that a study has, with mistakes told in the user's words."""
 
-import difflib
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return '; did you mean ...?' with the most similar known word, or the list of all."""
-    words = sorted(known)
-    close = difflib.get_close_matches(word, words, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(words)}"
+from tune_metalr.errors import nearest
 
 
 def number(value: Any) -> Any:

@@ -11,10 +11,11 @@ from pydantic import (
     model_validator,
 )
 
+from tune_metalr.errors import nearest
 from tune_metalr.import_path import is_import_path
 from tune_metalr.methods import CONTROLLERS, OPTIMIZERS, SCHEDULES, SETTINGS
 from tune_metalr.methods.presets import PRESETS
-from tune_metalr.study.fields import NotNegative, Number, Positive, Strict, as_list, known, nearest
+from tune_metalr.study.fields import NotNegative, Number, Positive, Strict, as_list, known
 
 
 def check_optimizer_name(name: str) -> str:

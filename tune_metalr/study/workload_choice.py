@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from tune_metalr.errors import nearest
 from tune_metalr.import_path import is_import_path
-from tune_metalr.study.fields import Count, Fraction, Strict, nearest
+from tune_metalr.study.fields import Count, Fraction, Strict
 from tune_metalr.workloads import MAX_TOKENS, WORKLOADS, Family, Origin, Source, Workload
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
