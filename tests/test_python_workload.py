@@ -1,5 +1,6 @@
 """Workloads that a user writes in Python."""
 
+import sys
 import textwrap
 
 import pytest
@@ -10,6 +11,7 @@ from tune_metalr.runner import wanted_trials
 from tune_metalr.study_file import load_study
 from tune_metalr.training import Training
 from tune_metalr.workloads.places import DataPlaces
+from tune_metalr.workloads.python import load_arrays
 from tune_metalr.workloads.task import Task
 
 OWN = """
@@ -104,6 +106,16 @@ def test_new_code_is_a_new_trial_and_old_trials_are_refused(module, write_study,
     assert old[0].trial.trial_id != new[0].trial.trial_id
     with pytest.raises(UserError, match="all nodes need the same code"):
         Task(old[0].trial, places)
+
+
+def test_code_that_a_node_lacks_is_named(module, write_study, tmp_path, monkeypatch):
+    wanted, places = trials(write_study, f"{module.stem}.Stripes", tmp_path)
+    monkeypatch.delitem(sys.modules, module.stem)
+    module.unlink()
+    with pytest.raises(UserError, match=rf"^cannot import '{module.stem}.Stripes': no module"):
+        Task(wanted[0].trial, places)
+    with pytest.raises(UserError, match=rf"^cannot import '{module.stem}.Stripes': no module"):
+        load_arrays(f"{module.stem}.Stripes")
 
 
 MISTAKES = {

@@ -112,6 +112,18 @@ def python_workload(path: str) -> PythonWorkload:
         ) from None
 
 
+def planned_workload(path: str) -> PythonWorkload:
+    """Build a workload that could be built where the study was read.
+
+    Raises:
+        UserError: It cannot be built here.
+    """
+    try:
+        return python_workload(path)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
 def describe(path: str) -> Workload:
     """Return the definition of the workload that an import path names."""
     found = python_workload(path)
@@ -143,10 +155,11 @@ def load_arrays(path: str) -> dict[str, Array]:
     """Let a workload's own code load its data, and check what it returns.
 
     Raises:
-        UserError: The code fails, or returns something else.
+        UserError: The code is missing, fails, or returns something else.
     """
+    workload = planned_workload(path)
     try:
-        loaded = dict(python_workload(path).load())
+        loaded = dict(workload.load())
     except Exception as error:  # the user's own code
         raise UserError(
             f"workload '{path}' cannot load its data: {type(error).__name__}: "

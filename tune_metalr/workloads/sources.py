@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tune_metalr.errors import UserError, first_line
 from tune_metalr.import_path import code_version
 from tune_metalr.workloads.places import DataPlaces
-from tune_metalr.workloads.python import (
-    LONGEST_REASON,
-    PythonWorkload,
-    load_arrays,
-    python_workload,
-)
+from tune_metalr.workloads.python import LONGEST_REASON, load_arrays, planned_workload
 from tune_metalr.workloads.raw import RawData, RawSplit
 from tune_metalr.workloads.workload import Origin, Source
 
@@ -33,7 +28,7 @@ def fingerprint(source: Source, places: DataPlaces) -> str:
     if source.origin is Origin.BUNDLED:
         return f"bundled:{source.name}"
     if source.origin is Origin.PYTHON:
-        workload = _imported(source)
+        workload = planned_workload(source.location or "")
         return f"python:{code_version(type(workload))}:{workload.fingerprint()}"
     folder = _folder(source, places)
     if folder is None:
@@ -140,13 +135,6 @@ def _from_python(source: Source) -> RawData:
         train=RawSplit(arrays["train_inputs"], arrays["train_labels"]),
         test=RawSplit(arrays["test_inputs"], arrays["test_labels"]),
     )
-
-
-def _imported(source: Source) -> PythonWorkload:
-    try:
-        return python_workload(source.location or "")
-    except ValueError as error:  # known when the study was read, but not on this node
-        raise UserError(str(error)) from None
 
 
 def _load(path: str, cache: Path, cache_dir: Path) -> Any:

@@ -16,7 +16,7 @@ from tune_metalr.workloads.images import ImageExamples
 from tune_metalr.workloads.losses import classification_loss
 from tune_metalr.workloads.models import SmallCNN, SmallResNet, TextLSTM
 from tune_metalr.workloads.places import DataPlaces
-from tune_metalr.workloads.python import ArrayExamples, PythonWorkload, python_workload
+from tune_metalr.workloads.python import ArrayExamples, PythonWorkload, planned_workload
 from tune_metalr.workloads.text import VOCABULARY_SIZE, TextExamples
 from tune_metalr.workloads.workload import Family, Origin, source_from_settings
 
@@ -129,10 +129,7 @@ class Task:
     def _import_custom(self) -> PythonWorkload | None:
         if self._source.origin is not Origin.PYTHON:
             return None
-        try:
-            custom = python_workload(self._trial.workload)
-        except ValueError as error:  # it was there when the study was read
-            raise UserError(str(error)) from None
+        custom = planned_workload(self._trial.workload)
         revision, planned = code_version(type(custom)), self._trial.workload_settings["revision"]
         if revision != planned:
             raise UserError(
