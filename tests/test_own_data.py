@@ -173,3 +173,15 @@ def test_an_unreadable_file_is_named(reviews, study_of, tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(UserError, match=r"cannot read .*csv \(Permission denied\)"):
         prepare(study.workloads[0].definition().source, DataPlaces(tmp_path, None, study.folders))
+
+
+def test_a_disk_that_fails_in_the_middle_of_a_file_is_named(
+    reviews, study_of, tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    study = load_study(study_of(REVIEWS)).study
+    monkeypatch.setattr("tune_metalr.workloads.sources._digest", fail)
+    with pytest.raises(UserError, match=r"cannot read .*reviews \(Input/output error\)"):
+        prepare(study.workloads[0].definition().source, DataPlaces(tmp_path, None, study.folders))

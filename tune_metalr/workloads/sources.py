@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,17 +34,11 @@ def fingerprint(source: Source, places: DataPlaces) -> str:
     folder = _folder(source, places)
     if folder is None:
         return f"hub:{source.location}"
-    digest = hashlib.sha256()
-    for path in _files(source, folder):
-        digest.update(str(path.relative_to(folder)).encode())
-        with path.open("rb") as file:
-            while block := file.read(_READ_BYTES):
-                digest.update(block)
-    return f"files:{digest.hexdigest()}"
+    return f"files:{_content(source, folder)}"
 
 
 def read(source: Source, places: DataPlaces, *, scratch: Path) -> RawData:
-    """Open the raw splits.
+    """Open the raw splits; `fingerprint` has made sure that a folder's files can be read.
 
     Args:
         source: What to read.
@@ -57,14 +52,12 @@ def read(source: Source, places: DataPlaces, *, scratch: Path) -> RawData:
     folder = _folder(source, places)
     if folder is None:
         return _from_hub(source, places.cache)
-    _files(source, folder)
     try:
-        return _columns(source, _load(str(folder), places.cache, scratch / "unpacked"))
-    except UserError:
-        raise
+        splits = _load(str(folder), places.cache, scratch / "unpacked")
     # `datasets` raises what its readers raise: no common class, all of them about the files.
     except Exception as error:
         raise UserError(f"cannot read the data in {folder}: {_root(error)}") from error
+    return _columns(source, splits)
 
 
 def _folder(source: Source, places: DataPlaces) -> Path | None:
@@ -74,24 +67,33 @@ def _folder(source: Source, places: DataPlaces) -> Path | None:
     return None if places.data_dir is None else places.data_dir / source.name
 
 
-def _files(source: Source, folder: Path) -> list[Path]:
-    """Return a folder's files, in an order that is the same everywhere."""
+def _content(source: Source, folder: Path) -> str:
+    """Name the content of a folder's files, taken in an order that is the same everywhere."""
     ours = source.origin is Origin.HUB
     try:
         next(folder.iterdir(), None)
         found = sorted(folder.glob("*.parquet") if ours else folder.rglob("*"))
         files = [path for path in found if path.is_file()]
-        for path in files:
-            path.open("rb").close()
-    except OSError as error:
+        content = _digest(folder, files)
+    except OSError as error:  # without a name, if it came up in the middle of a file
         raise UserError(
-            f"no data for '{source.name}': cannot read {error.filename} ({error.strerror})"
-            f"{_hint(source)}"
+            f"no data for '{source.name}': cannot read {error.filename or folder} "
+            f"({error.strerror}){_hint(source)}"
         ) from error
     if not files:
         wanted = "no .parquet file; lay it out as the hub does" if ours else "no file"
         raise UserError(f"no data for '{source.name}': {folder} holds {wanted}{_hint(source)}")
-    return files
+    return content
+
+
+def _digest(folder: Path, files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(str(path.relative_to(folder)).encode())
+        with path.open("rb") as file:
+            while block := file.read(_READ_BYTES):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _hint(source: Source) -> str:
@@ -104,9 +106,7 @@ def _hint(source: Source) -> str:
 
 def _from_hub(source: Source, cache: Path) -> RawData:
     try:
-        return _columns(source, _load(source.location or "", cache, cache / "hub"))
-    except UserError:
-        raise
+        splits = _load(source.location or "", cache, cache / "hub")
     # The hub's client and the readers of its files raise what they like.
     except Exception as error:
         raise UserError(
@@ -114,6 +114,7 @@ def _from_hub(source: Source, cache: Path) -> RawData:
             f"without a network, point --data-dir or TUNE_METALR_DATA at a local mirror that holds "
             f"'{source.name}/*.parquet'"
         ) from error
+    return _columns(source, splits)
 
 
 def _root(error: BaseException) -> str:
