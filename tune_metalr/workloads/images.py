@@ -1,13 +1,13 @@
 """Images: decoded once to bytes, cut into normalised batches."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tune_metalr.errors import UserError
-from tune_metalr.workloads.batches import consecutive
+from tune_metalr.workloads.batches import EqualSizeExamples
 from tune_metalr.workloads.raw import RawData, RawSplit
 from tune_metalr.workloads.workload import Source
 
@@ -52,7 +52,7 @@ def decode(source: Source, raw: RawData) -> dict[str, Array]:
     return arrays
 
 
-class ImageExamples:
+class ImageExamples(EqualSizeExamples):
     """Cuts normalised float batches out of mapped byte arrays."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
@@ -80,16 +80,6 @@ class ImageExamples:
 
         pixels = torch.from_numpy(self._arrays[f"{split}_inputs"][rows]).to(torch.float32)
         return pixels.sub_(self._mean).mul_(self._scale).permute(0, 3, 1, 2)
-
-    def train_batches(
-        self, order: Array, batch_size: int, generator: np.random.Generator
-    ) -> Iterator[Array]:
-        """Cut an epoch's rows, in random order, into batches."""
-        return consecutive(order, batch_size)
-
-    def evaluation_batches(self, split: str, rows: Array, batch_size: int) -> Iterator[Array]:
-        """Cut rows to be scored into batches."""
-        return consecutive(rows, batch_size)
 
 
 def _pixels(source: Source, split: RawSplit) -> Array:

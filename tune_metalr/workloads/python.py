@@ -1,14 +1,14 @@
 """Workloads that a user writes in Python, named in a study by their import path."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tune_metalr.errors import UserError, first_line
 from tune_metalr.import_path import code_version, resolve
-from tune_metalr.workloads.batches import consecutive
+from tune_metalr.workloads.batches import EqualSizeExamples
 from tune_metalr.workloads.raw import RawData
 from tune_metalr.workloads.workload import Family, Origin, Source, Workload
 
@@ -68,7 +68,7 @@ class PythonWorkload(ABC):
         return ""
 
 
-class ArrayExamples:
+class ArrayExamples(EqualSizeExamples):
     """Cuts batches out of the mapped arrays of a Python workload."""
 
     def __init__(self, workload: PythonWorkload, arrays: Mapping[str, Array]) -> None:
@@ -78,16 +78,6 @@ class ArrayExamples:
     def inputs(self, split: str, rows: Array) -> "torch.Tensor":
         """Return what the workload makes of some rows, which are copied."""
         return self._workload.batch(self._arrays[f"{split}_inputs"][rows])
-
-    def train_batches(
-        self, order: Array, batch_size: int, generator: np.random.Generator
-    ) -> Iterator[Array]:
-        """Cut an epoch's rows, in random order, into batches."""
-        return consecutive(order, batch_size)
-
-    def evaluation_batches(self, split: str, rows: Array, batch_size: int) -> Iterator[Array]:
-        """Cut rows to be scored into batches."""
-        return consecutive(rows, batch_size)
 
 
 def python_workload(path: str) -> PythonWorkload:
