@@ -118,7 +118,10 @@ class Training:
         return EpochLoss(loss_nats=float(total) / examples, steps=steps)
 
     def evaluate(self, batches: Iterable[Batch]) -> Score:
-        """Score batches with the evaluation weights; training goes on as if it had not been."""
+        """Score batches with the evaluation weights; training goes on as if it had not been.
+
+        Where the optimizer swaps its weights, that holds up to rounding: it computes them back.
+        """
         with self._evaluation_weights():
             return self._score(batches)
 

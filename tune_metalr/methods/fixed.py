@@ -1,4 +1,4 @@
-"""The `fixed` controller: the study's rate on a schedule that is known before training."""
+"""The `fixed` controller: the study's rate, on the schedule that the study names."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
