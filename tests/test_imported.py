@@ -69,7 +69,6 @@ def test_numbers_become_what_the_optimizer_expects():
     def keywords(**given):
         return canonical_keywords("schedulefree.AdamWScheduleFree", given)
 
-    pytest.importorskip("schedulefree")
     given = keywords(warmup_steps=10.0, betas=["9e-1", 0], weight_decay="1e-2", r=1, foreach=True)
     assert given == {
         "warmup_steps": 10, "betas": [0.9, 0.0], "weight_decay": 0.01, "r": 1.0, "foreach": True,

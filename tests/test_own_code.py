@@ -75,7 +75,6 @@ def checksums(cache: Path) -> dict[str, str]:
 
 
 def test_own_code_and_data_are_found_and_left_as_they_are(folder, monkeypatch):
-    pytest.importorskip("schedulefree")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("TUNE_METALR_CACHE", str(folder / "cache"))

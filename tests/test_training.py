@@ -170,7 +170,6 @@ def start_residual(make_trial, places):
 
 
 def schedule_free():
-    pytest.importorskip("schedulefree")
     return {
         "optimizer": "schedulefree.AdamWScheduleFree",
         "hyperparameters": {"lr": 0.01, "warmup_steps": 2},
