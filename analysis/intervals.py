@@ -1,0 +1,138 @@
+"""Intervals for the mean of few values, and for a share: `calibration.md` shows what they hold."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from analysis.arrays import FloatArray, finite
+
+FEWEST_FOR_RESAMPLING = 5
+"""Below, too many resamples repeat one value and have no spread: Student's interval is given."""
+
+RESAMPLES = 3999
+
+
+class Interval(NamedTuple):
+    """An estimate and the ends of its interval; infinite where the data say nothing."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def mean_interval(
+    values: npt.ArrayLike, rng: np.random.Generator, *, confidence: float = 0.95
+) -> Interval:
+    """Return the mean with the interval that `calibration.md` chose for few values.
+
+    It is `studentised_interval` from 5 values on, and Student's below.
+
+    Args:
+        values: Shape (n,), one per seed: scores, or differences between paired scores.
+        rng: For the resamples.
+        confidence: Of the two-sided interval.
+
+    Raises:
+        ValueError: `values` is empty, or one of them is not finite.
+    """
+    sample = finite(values, "the sample")
+    if len(sample) < FEWEST_FOR_RESAMPLING:
+        return student_interval(sample, confidence=confidence)
+    return studentised_interval(sample, rng, confidence=confidence)
+
+
+def student_interval(values: npt.ArrayLike, *, confidence: float = 0.95) -> Interval:
+    """Return mean +- t * s / sqrt(n); one value leaves the ends infinite.
+
+    Raises:
+        ValueError: `values` is empty, or one of them is not finite.
+    """
+    sample = finite(values, "the sample")
+    n = len(sample)
+    mean = float(sample.mean())
+    if n == 1:
+        return Interval(mean, -math.inf, math.inf)
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * standard_error(sample)
+    return Interval(mean, mean - half, mean + half)
+
+
+def studentised_interval(
+    values: npt.ArrayLike,
+    rng: np.random.Generator,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Return the studentised bootstrap interval of the mean, its tails widened for small n.
+
+    The quantiles of t* = (mean* - mean) / se* over resamples replace Student's, so that the
+    interval follows the sample's skewness (Efron and Tibshirani 1993, section 12.5). The tails
+    are cut at Phi(-z sqrt(n / (n - 1))) instead of Phi(-z), which makes up for the spread that
+    resamples lack (Hesterberg 2015, section 4: the same correction, of percentile intervals).
+    Where resamples without any spread would make an end infinite, it is Student's.
+
+    Args:
+        values: Shape (n,), n >= 2.
+        rng: For the resamples.
+        confidence: Of the two-sided interval.
+        resamples: Their number.
+
+    Raises:
+        ValueError: There are fewer than two values, or one is not finite.
+    """
+    sample = np.sort(finite(values, "the sample"))  # the order of rows must not matter
+    n = len(sample)
+    if n < 2:
+        raise ValueError("resampling needs at least two values")
+    mean, error = float(sample.mean()), standard_error(sample)
+    if error == 0:
+        return Interval(mean, mean, mean)
+    drawn = sample[rng.integers(n, size=(resamples, n))]
+    tail = widened_tail(n, confidence)
+    t_low, t_high = np.quantile(_t_values(drawn, mean), [tail, 1 - tail], method="inverted_cdf")
+    plain = student_interval(sample, confidence=confidence)
+    low, high = mean - t_high * error, mean - t_low * error
+    return Interval(
+        mean,
+        low if math.isfinite(low) else plain.low,
+        high if math.isfinite(high) else plain.high,
+    )
+
+
+def standard_error(sample: FloatArray) -> float:
+    """Return s / sqrt(n) of a sample, shape (n,), n >= 2; exactly 0 if all values are equal."""
+    if sample.min() == sample.max():
+        return 0.0
+    return float(sample.std(ddof=1)) / math.sqrt(len(sample))
+
+
+def widened_tail(n: int, confidence: float) -> float:
+    """Return the share of resamples to cut at each end for n values: Phi(-z sqrt(n / (n - 1)))."""
+    quantile = stats.norm.ppf((1 + confidence) / 2)
+    return float(stats.norm.cdf(-quantile * math.sqrt(n / (n - 1))))
+
+
+def wilson_interval(successes: int, trials: int, *, confidence: float = 0.95) -> Interval:
+    """Return a share with its Wilson score interval (Wilson 1927).
+
+    Raises:
+        ValueError: There are no trials, or more successes than trials.
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"{successes} of {trials} is no share")
+    share = stats.binomtest(successes, trials)
+    ends = share.proportion_ci(confidence_level=confidence, method="wilson")
+    return Interval(successes / trials, float(ends.low), float(ends.high))
+
+
+def _t_values(drawn: FloatArray, mean: float) -> FloatArray:
+    """Return t* of each resample, shape (resamples, n); infinite for one without spread."""
+    offset = drawn.mean(axis=1) - mean
+    flat = drawn.min(axis=1) == drawn.max(axis=1)
+    error = drawn.std(axis=1, ddof=1) / math.sqrt(drawn.shape[1])
+    safe = np.where(flat, 1.0, error)
+    spreadless = np.where(offset == 0, 0.0, np.copysign(np.inf, offset))
+    return np.where(flat, spreadless, offset / safe)
