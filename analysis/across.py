@@ -15,6 +15,7 @@ FEWEST_BLOCKS = 5
 is hardly the critical difference."""
 
 _RESAMPLES = 4_000
+_DRAWN_AT_ONCE = 250
 
 
 class MethodsAcross(NamedTuple):
@@ -77,11 +78,12 @@ def across_workloads(
         raise ValueError("resampling needs at least two seeds")
     weights = _iqm_weights(num_workloads * num_seeds)
     estimates = _iqm(table, weights)
-    resampled = np.empty((_RESAMPLES, len(table)))
     blocks = np.arange(num_workloads)[:, None]
-    for number in range(_RESAMPLES):
-        drawn = rng.integers(num_seeds, size=(num_workloads, num_seeds))
-        resampled[number] = _iqm(table[:, blocks, drawn], weights)
+    parts = []
+    for _ in range(_RESAMPLES // _DRAWN_AT_ONCE):
+        drawn = rng.integers(num_seeds, size=(_DRAWN_AT_ONCE, num_workloads, num_seeds))
+        parts.append(_iqm(table[:, blocks, drawn], weights).T)
+    resampled = np.concatenate(parts)
     tail = widened_tail(num_seeds, confidence)
     return MethodsAcross(
         _intervals(estimates, resampled, tail),
@@ -133,8 +135,9 @@ def _iqm_weights(count: int) -> FloatArray:
 
 
 def _iqm(table: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the interquartile mean of each method, shape (methods, workloads, seeds)."""
-    means: FloatArray = np.sort(table.reshape(len(table), -1), axis=1) @ weights
+    """Return interquartile means over the last two axes, workloads and seeds."""
+    flat = table.reshape(*table.shape[:-2], len(weights))
+    means: FloatArray = np.sort(flat, axis=-1) @ weights
     return means
 
 

@@ -64,7 +64,7 @@ def studentised_interval(
     rng: np.random.Generator,
     *,
     confidence: float = 0.95,
-    resamples: int = RESAMPLES,
+    widened: bool = True,
 ) -> Interval:
     """Return the studentised bootstrap interval of the mean, its tails widened for small n.
 
@@ -78,7 +78,7 @@ def studentised_interval(
         values: Shape (n,), n >= 2.
         rng: For the resamples.
         confidence: Of the two-sided interval.
-        resamples: Their number.
+        widened: Whether the tails make up for small n.
 
     Raises:
         ValueError: There are fewer than two values, or one is not finite.
@@ -90,8 +90,8 @@ def studentised_interval(
     mean, error = float(sample.mean()), standard_error(sample)
     if error == 0:
         return Interval(mean, mean, mean)
-    drawn = sample[rng.integers(n, size=(resamples, n))]
-    tail = widened_tail(n, confidence)
+    drawn = sample[rng.integers(n, size=(RESAMPLES, n))]
+    tail = widened_tail(n, confidence) if widened else (1 - confidence) / 2
     t_low, t_high = np.quantile(_t_values(drawn, mean), [tail, 1 - tail], method="inverted_cdf")
     plain = student_interval(sample, confidence=confidence)
     low, high = mean - t_high * error, mean - t_low * error
