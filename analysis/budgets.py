@@ -44,6 +44,16 @@ class Curve(NamedTuple):
         variance: FloatArray = (groups - 1) / groups * (centred**2).sum(axis=0)
         return variance
 
+    @property
+    def pseudo_values(self) -> FloatArray:
+        """The jackknife's pseudo-values, shape (groups, budgets).
+
+        If the curve is a mean of repeats, they are the repeats' own curves.
+        """
+        groups = len(self.replicates)
+        values: FloatArray = groups * self.score - (groups - 1) * self.replicates
+        return values
+
     def upto(self, budget: float) -> "Curve":
         """Return the part of the curve with budgets of at most `budget`."""
         kept = self.budgets <= budget

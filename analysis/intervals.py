@@ -14,6 +14,8 @@ FEWEST_FOR_RESAMPLING = 5
 
 RESAMPLES = 3999
 
+_MOST_STUDENTS = 2.5
+
 
 class Interval(NamedTuple):
     """An estimate and the ends of its interval; infinite where the data say nothing."""
@@ -72,7 +74,8 @@ def studentised_interval(
     interval follows the sample's skewness (Efron and Tibshirani 1993, section 12.5). The tails
     are cut at Phi(-z sqrt(n / (n - 1))) instead of Phi(-z), which makes up for the spread that
     resamples lack (Hesterberg 2015, section 4: the same correction, of percentile intervals).
-    Where resamples without any spread would make an end infinite, it is Student's.
+    An end is at most 2.5 times as far from the mean as Student's: with one outlier among equal
+    values, resamples without it have no spread, and t* has no quantile that means anything.
 
     Args:
         values: Shape (n,), n >= 2.
@@ -93,12 +96,9 @@ def studentised_interval(
     drawn = sample[rng.integers(n, size=(RESAMPLES, n))]
     tail = widened_tail(n, confidence) if widened else (1 - confidence) / 2
     t_low, t_high = np.quantile(_t_values(drawn, mean), [tail, 1 - tail], method="inverted_cdf")
-    plain = student_interval(sample, confidence=confidence)
-    low, high = mean - t_high * error, mean - t_low * error
+    furthest = _MOST_STUDENTS * (student_interval(sample, confidence=confidence).high - mean)
     return Interval(
-        mean,
-        low if math.isfinite(low) else plain.low,
-        high if math.isfinite(high) else plain.high,
+        mean, mean - min(t_high * error, furthest), mean + min(-t_low * error, furthest)
     )
 
 

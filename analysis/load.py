@@ -1,23 +1,33 @@
 """From a results folder to pandas: trials with the study's names, proposals with outcomes."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
+from analysis.choices import AnalysisChoices
 from tune_metalr.ledger import Ledger
 
 _WHOLE_NUMBERS_WITH_NULLS = {pa.int64(): pd.Int64Dtype()}.get
 
+_FROM_THE_STUDY = ("workload", "method", "seed")
 
-def load_trials(path: str | os.PathLike[str], *, superseded: bool = False) -> pd.DataFrame:
+Folder = str | os.PathLike[str]
+
+
+def load_trials(
+    path: Folder, *, superseded: bool = False, columns: Collection[str] | None = None
+) -> pd.DataFrame:
     """Return one row per trial of the current study, with its role and the study's names.
 
     Args:
         path: The folder of one study, such as `results/quickstart`.
         superseded: Return the recorded trials that the current study does not want instead.
             They have no role.
+        columns: Of the ledger, beside those that identify a trial; all, if not given. Curves
+            are most of what there is to read.
 
     Returns:
         The ledger's columns, then `role` and `target_accuracy`. A trial that is not recorded
@@ -28,22 +38,24 @@ def load_trials(path: str | os.PathLike[str], *, superseded: bool = False) -> pd
         UserError: The folder holds no results, or a later version's.
     """
     ledger = Ledger(Path(path))
-    wanted, trials = _frame(ledger.wanted()), _frame(ledger.trials().table)
+    names = None if columns is None else {*columns, *_FROM_THE_STUDY}
+    wanted, trials = _frame(ledger.wanted()), _frame(ledger.trials(names).table)
     if superseded:
         outside = trials[~trials["trial_id"].isin(wanted["trial_id"])]
         return outside.reset_index(drop=True)
     # The study's names hold: the same trial may have been run under another one.
-    recorded = trials.drop(columns=["workload", "method", "seed"])
+    recorded = trials.drop(columns=list(_FROM_THE_STUDY))
     joined = wanted.merge(recorded, on="trial_id", how="left", validate="many_to_one")
     order = [*trials.columns, "role", "target_accuracy"]
     return joined[order]
 
 
-def load_searches(path: str | os.PathLike[str]) -> pd.DataFrame:
+def load_searches(path: Folder, *, columns: Collection[str] | None = None) -> pd.DataFrame:
     """Return one row per proposal, in the order of asking, joined to its trial's outcome.
 
     Args:
         path: The folder of one study.
+        columns: Of the ledger's trials, beside those that identify a trial; all, if not given.
 
     Returns:
         The columns of a proposal, then those of the trial that it points to. A proposal whose
@@ -54,10 +66,20 @@ def load_searches(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     ledger = Ledger(Path(path))
     ledger.wanted()  # says in one line when this is no results folder
-    proposals, trials = _frame(ledger.proposals()), _frame(ledger.trials().table)
+    names = None if columns is None else {*columns, "workload"}
+    proposals, trials = _frame(ledger.proposals()), _frame(ledger.trials(names).table)
     return proposals.merge(
         trials.drop(columns=["workload"]), on="trial_id", how="left", validate="many_to_one"
     )
+
+
+def load_choices(path: Folder) -> AnalysisChoices:
+    """Return how the study wants its results to be compared; the defaults for an old ledger.
+
+    Raises:
+        UserError: What is recorded is out of its range.
+    """
+    return AnalysisChoices().changed(**Ledger(Path(path)).analysis())
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

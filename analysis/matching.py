@@ -65,7 +65,7 @@ def budget_to_match(tuned: Curve, untuned: Curve, *, confidence: float = 0.95) -
     )
 
 
-def margin_at(
+def lead_at(
     tuned: Curve, untuned: Curve, budget: float, *, confidence: float = 0.95
 ) -> Interval | None:
     """Return by how much the untuned method leads after a budget of tuning; `None` beyond it.
@@ -84,6 +84,44 @@ def margin_at(
     lead = -float(difference[place])
     half = float(_half_width(error, freedom, (1 + confidence) / 2)[place])
     return Interval(lead, lead - half, lead + half)
+
+
+def range_to_match(tuned: Curve, untuned: Curve) -> BudgetToMatch:
+    """Return the budget to match with the range over repeats of the search, where they are few.
+
+    The ends are the smallest and the largest budget that a single repeat needed to reach the
+    untuned method's estimate. They are no interval: nothing is said with a confidence.
+
+    Raises:
+        ValueError: The budgets differ.
+    """
+    difference = _difference(tuned, untuned)[0]
+    single = [
+        _first(tuned.budgets, repeat - untuned.score)
+        for repeat in np.maximum.accumulate(tuned.pseudo_values, axis=1)
+    ]
+    budget = _first(tuned.budgets, difference)
+    return BudgetToMatch(
+        budget=budget,
+        low=min(budget, *single),
+        high=max(budget, *single),
+        within=float(tuned.budgets[-1]),
+        more_than=0.0,
+    )
+
+
+def range_of_leads(tuned: Curve, untuned: Curve, budget: float) -> Interval | None:
+    """Return the lead after a budget with its range over repeats of the search; `None` beyond.
+
+    Raises:
+        ValueError: The budgets differ.
+    """
+    lead = lead_at(tuned, untuned, budget)
+    if lead is None:
+        return None
+    place = np.searchsorted(tuned.budgets, budget * (1 + 1e-9), side="right") - 1
+    single = untuned.score[place] - tuned.pseudo_values[:, : place + 1].max(axis=1)
+    return Interval(lead.estimate, float(single.min()), float(single.max()))
 
 
 def _difference(tuned: Curve, untuned: Curve) -> tuple[FloatArray, FloatArray, FloatArray]:

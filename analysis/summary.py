@@ -1,37 +1,88 @@
-"""The table with which a run ends: each method's scores and how many trials they rest on."""
+"""Each method on each workload: what its runs scored and cost, and how many ended how."""
 
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
 import pandas as pd
 
-from tune_metalr.trial import Status
+from analysis.intervals import Interval, mean_interval, wilson_interval
+from analysis.scores import COST_COLUMNS, SCORE_COLUMNS, device_seconds, floors, with_scores
+from tune_metalr.trial import Role, Status
+
+COLUMNS = (*SCORE_COLUMNS, *COST_COLUMNS, "validation_accuracy")
+"""Columns of the ledger that a summary needs."""
+
+MISSING = "missing"
 
 
-def summarize(trials: pd.DataFrame) -> pd.DataFrame:
+class MethodSummary(NamedTuple):
+    """One method on one workload."""
+
+    workload: str
+    method: str
+    role: str
+    wanted: int
+    counts: Counter[str]
+    """Trials by status; `missing` were never run."""
+    diverged: Interval | None
+    """Share of the runs that diverged, with Wilson's interval; `None` without any run."""
+    completed_score: Interval | None
+    """Mean test accuracy of completed runs; `None` without one."""
+    score: Interval | None
+    """Mean over all runs, one without a score counting as the workload's floor."""
+    gradient_evaluations: float | None
+    """Mean of a run, however it ended."""
+    device_seconds: float | None
+    """Mean of a run, however it ended."""
+    total_device_seconds: float
+    """Of all runs."""
+
+
+def summarize(trials: pd.DataFrame) -> list[MethodSummary]:
     """Summarise `load_trials` by workload and method, in the study's order.
 
-    Returns:
-        One row per workload and method: `wanted`, `completed`, `diverged`, `failed` and
-        `missing` trials; mean and standard deviation (n - 1) of `test_accuracy` over completed
-        trials, mean `validation_accuracy`, and mean `train_seconds`. Divergence is counted
-        beside the means, never averaged into them.
+    Trials of searches are left out: `budgets` is about them.
     """
-    rows = [
-        {"workload": workload, "method": method, **_summary(group)}
-        for (workload, method), group in trials.groupby(["workload", "method"], sort=False)
+    shown = trials[trials["role"] != Role.SEARCH]
+    scored = with_scores(shown, floors(trials))
+    scored = scored.assign(device_seconds=device_seconds(scored))
+    groups = scored.groupby(["workload", "method", "role"], sort=False)
+    return [
+        _summary(str(workload), str(method), str(role), group.sort_values("seed"))
+        for (workload, method, role), group in groups
     ]
-    return pd.DataFrame(rows)
 
 
-def _summary(group: pd.DataFrame) -> dict[str, float | int]:
-    status = group["status"]
-    completed = group[status == Status.COMPLETED]
-    return {
-        "wanted": len(group),
-        "completed": len(completed),
-        "diverged": int((status == Status.DIVERGED).sum()),
-        "failed": int((status == Status.FAILED).sum()),
-        "missing": int(status.isna().sum()),
-        "test_accuracy_mean": completed["test_accuracy"].mean(),
-        "test_accuracy_sd": completed["test_accuracy"].std(),
-        "validation_accuracy_mean": completed["validation_accuracy"].mean(),
-        "train_seconds_mean": completed["train_seconds"].mean(),
-    }
+def _summary(workload: str, method: str, role: str, group: pd.DataFrame) -> MethodSummary:
+    counts = Counter(str(status) for status in group["status"].fillna(MISSING))
+    ended = len(group) - counts[MISSING]
+    completed = group[group["status"] == Status.COMPLETED]
+    return MethodSummary(
+        workload=workload,
+        method=method,
+        role=role,
+        wanted=len(group),
+        counts=counts,
+        diverged=wilson_interval(counts[Status.DIVERGED], ended) if ended else None,
+        completed_score=_interval(completed["score"]),
+        score=_interval(group["score"].dropna()),
+        gradient_evaluations=_mean(group["gradient_evaluations"]),
+        device_seconds=_mean(group["device_seconds"]),
+        total_device_seconds=float(group["device_seconds"].sum()),
+    )
+
+
+def _interval(scores: pd.Series) -> Interval | None:
+    """Return the mean accuracy; an interval ends where accuracies do."""
+    if not len(scores):
+        return None
+    interval = mean_interval(scores.to_numpy(), np.random.default_rng(0))
+    if len(scores) == 1:
+        return interval  # infinite: one run says nothing of others
+    return interval._replace(low=max(0.0, interval.low), high=min(1.0, interval.high))
+
+
+def _mean(values: pd.Series) -> float | None:
+    known = values.dropna()
+    return float(known.mean()) if len(known) else None

@@ -46,8 +46,9 @@ ARROWS = {
     "timing": {"training", "workloads"},
     "plan": {"study", "timing", "workloads"},
     "cli_tables": {"methods", "plan", "proposals", "status", "workloads", "analysis"},
+    "analysis_tables": {"analysis", "cli_tables"},
     "cli": {
-        "cli_tables", "driver", "fork_server", "ledger", "plan", "runner", "signals", "status",
+        "analysis", "analysis_tables", "cli_tables", "driver", "fork_server", "ledger", "plan", "runner", "signals", "status",
         "study", "study_file", "workloads",
     },
     "analysis": {"ledger"},

@@ -126,6 +126,54 @@ def status(results: ResultsPath) -> None:
     print_status(found, shlex.join(ledger.command()), plain_console())
 
 
+@app.command()
+def budgets(
+    results: ResultsPath,
+    method: Annotated[
+        str | None, typer.Option(help="Untuned method to be told about; all, if not given.")
+    ] = None,
+) -> None:
+    """Show what methods scored and cost, and how much tuning a baseline needs to catch up."""
+    from tune_metalr.cli_tables import check_analysis, plain_console
+
+    check_analysis()
+    from tune_metalr.analysis_tables.budgets import print_budgets
+
+    print_budgets(results, plain_console(), method=method)
+
+
+@app.command()
+def compare(
+    results: ResultsPath,
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="[OTHER]", help="Second folder: pair the trials of both."),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Method to compare with; else the study's own choice.")
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(help="Difference in accuracy that counts as 'as good', as 0.01."),
+    ] = None,
+) -> None:
+    """Compare the methods of a study seed by seed, or two ledgers trial by trial."""
+    from tune_metalr.cli_tables import check_analysis, plain_console
+
+    check_analysis()
+    from analysis.load import load_choices
+    from tune_metalr.analysis_tables.ledgers import print_two_ledgers
+    from tune_metalr.analysis_tables.methods import print_comparison
+
+    if other is None:
+        choices = load_choices(results).changed(reference=reference, margin=margin)
+        print_comparison(results, choices, plain_console())
+    elif (reference, margin) != (None, None):
+        raise UserError("--reference and --margin are for one ledger; leave them out")
+    else:
+        print_two_ledgers(results, other, plain_console())
+
+
 @app.command(name="list")
 def list_(what: Listing) -> None:
     """List what a study can name."""
@@ -161,13 +209,20 @@ def _run(study: Path, **options: Any) -> int:
     with ExitStack() as started:
         server = None if options["address"] else started.enter_context(ForkServer())
         # While it imports torch, this process imports the rest.
-        from tune_metalr.cli_tables import check_analysis, plain_console, print_summary
+        from tune_metalr.cli_tables import check_analysis, plain_console
         from tune_metalr.runner import RunOptions, run_study
 
         check_analysis()  # now, not after hours of training
         console = plain_console()
         end = run_study(study, RunOptions(**options, fork_server=server), console)
-    print_summary(end.folder, console)
+    from tune_metalr.analysis_tables.budgets import print_budgets
+
+    print_budgets(end.folder, console)
+    console.print(
+        f"Look next: tune-metalr compare {end.folder}; tune-metalr status {end.folder}; in Python, "
+        f"analysis.load.load_trials('{end.folder}') gives every trial and its curves.",
+        soft_wrap=True,
+    )
     return end.exit_code
 
 

@@ -1,9 +1,9 @@
 """The tables that commands print."""
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -17,11 +17,28 @@ from tune_metalr.trial import Status
 from tune_metalr.workloads import WORKLOADS
 
 _MAX_REASONS = 5
+_COLUMNS = 100
 
 
 def plain_console() -> Console:
-    """Return a console that shows text as it is: a method may be called `[b]`."""
-    return Console(markup=False, highlight=False)
+    """Return a console that shows text as it is: a method may be called `[b]`.
+
+    Into a file or a pipe, lines are 100 columns wide.
+    """
+    console = Console(markup=False, highlight=False)
+    return (
+        console if console.is_terminal else Console(markup=False, highlight=False, width=_COLUMNS)
+    )
+
+
+def table(texts: Iterable[str], numbers: Iterable[str]) -> Table:
+    """Return an empty table whose columns hold texts, then numbers."""
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title_justify="left")
+    for name in texts:
+        made.add_column(name, overflow="fold")
+    for name in numbers:
+        made.add_column(name, justify="right", overflow="fold")
+    return made
 
 
 def check_analysis() -> None:
@@ -41,43 +58,16 @@ def check_analysis() -> None:
         )
 
 
-def print_summary(folder: Path, console: Console) -> None:
-    """Print each method's scores, and what to look at next."""
-    from analysis.load import load_trials
-    from analysis.summary import summarize
-
-    rows = summarize(load_trials(folder)).to_dict("records")
-    troubles = [n for n in ("diverged", "failed", "missing") if any(row[n] for row in rows)]
-    table = _table(["workload", "method"], ["completed", *troubles, "test accuracy", "train s"])
-    for row in rows:
-        mean, deviation = row["test_accuracy_mean"], row["test_accuracy_sd"]
-        table.add_row(
-            row["workload"],
-            row["method"],
-            f"{row['completed']} of {row['wanted']}",
-            *(str(row[name] or "") for name in troubles),
-            f"{_fixed(100 * mean)} ± {_fixed(100 * deviation)} %" if row["completed"] else "",
-            _fixed(row["train_seconds_mean"]),
-        )
-    console.print(table)
-    console.print("Mean and standard deviation over completed trials, one per seed.")
-    console.print(
-        f"Look next: tune-metalr status {folder}; in Python, "
-        f"analysis.load.load_trials('{folder}') gives every trial and its curves.",
-        soft_wrap=True,
-    )
-
-
 def print_status(status: StudyStatus, command: str, console: Console) -> None:
     """Print each cell's counts, the reasons of failures, and the command that goes on."""
     kinds = [*Status, MISSING, SUPERSEDED]
     shown = [Status.COMPLETED, *(k for k in kinds[1:] if any(c.counts[k] for c in status.cells))]
-    table = _table(["workload", "method"], [*("done" if k == "completed" else k for k in shown)])
-    table.add_column("of", justify="right")
+    rows = table(["workload", "method"], [*("done" if k == "completed" else k for k in shown)])
+    rows.add_column("of", justify="right")
     for cell in status.cells:
         numbers = (str(cell.counts[kind] or "") for kind in shown)
-        table.add_row(cell.workload, cell.method, *numbers, str(cell.wanted))
-    console.print(table)
+        rows.add_row(cell.workload, cell.method, *numbers, str(cell.wanted))
+    console.print(rows)
     for failure in status.failures[:_MAX_REASONS]:
         console.print(
             f"{failure.num_trials} failed, '{failure.method}' first: {failure.reason}",
@@ -112,61 +102,48 @@ def print_plan(plan: Plan, num_seeds: int, console: Console) -> None:
 
 def print_workloads(console: Console) -> None:
     """Print the workloads that a study can name."""
-    table = _table(["workload", "data"], ["classes", "target accuracy"])
-    table.add_column("target's origin")
+    rows = table(["workload", "data"], ["classes", "target accuracy"])
+    rows.add_column("target's origin")
     for workload in WORKLOADS.values():
         source = workload.source
-        table.add_row(
+        rows.add_row(
             workload.name,
             source.location or "bundled with scikit-learn",
             str(source.num_classes),
             _percent(workload.target_accuracy),
             workload.target_origin,
         )
-    console.print(table)
+    console.print(rows)
 
 
 def print_methods(console: Console) -> None:
     """Print optimizers with their keywords, schedules with theirs, presets and controllers."""
-    table = _table(["kind", "name", "what it is"], [])
+    rows = table(["kind", "name", "what it is"], [])
     for name, optimizer in OPTIMIZERS.items():
         keywords = ", ".join(sorted(optimizer.keywords))
-        table.add_row("optimizer", name, f"{optimizer.path}: {keywords}")
-    table.add_row("optimizer", "package.module.Class", "any torch.optim.Optimizer")
+        rows.add_row("optimizer", name, f"{optimizer.path}: {keywords}")
+    rows.add_row("optimizer", "package.module.Class", "any torch.optim.Optimizer")
     for name, schedule in SCHEDULES.items():
         settings = ", ".join(f"{key} {s.default:g}" for key, s in schedule.settings.items())
-        table.add_row("schedule", name, schedule.meaning + (f": {settings}" if settings else ""))
+        rows.add_row("schedule", name, schedule.meaning + (f": {settings}" if settings else ""))
     for name, preset in PRESETS.items():
         values = ", ".join(f"{key} {value}" for key, value in preset.settings.items())
-        table.add_row("preset", name, f"{preset.origin}: {values}")
+        rows.add_row("preset", name, f"{preset.origin}: {values}")
     for name, controller in CONTROLLERS.items():
-        table.add_row("controller", name, controller.meaning)
-    console.print(table)
+        rows.add_row("controller", name, controller.meaning)
+    console.print(rows)
 
 
 def print_samplers(console: Console) -> None:
     """Print the samplers that a search can name."""
-    table = _table(["sampler", "what it is"], [])
+    rows = table(["sampler", "what it is"], [])
     for name, meaning in SAMPLERS.items():
-        table.add_row(name, meaning)
-    console.print(table)
-
-
-def _table(texts: Iterable[str], numbers: Iterable[str]) -> Table:
-    table = Table()
-    for name in texts:
-        table.add_column(name, overflow="fold")
-    for name in numbers:
-        table.add_column(name, justify="right")
-    return table
+        rows.add_row(name, meaning)
+    console.print(rows)
 
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.2f} %"
-
-
-def _fixed(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2f}"
 
 
 def _duration(hours: float) -> str:

@@ -2,7 +2,7 @@
 
 study.yaml                 the study as run
 wanted.parquet             what it wants: trial, role, the study's names
-run.json                   the command that completes it
+run.json                   the command that completes it; how its results are compared
 trials/<trial_id>-*        one outcome, independent of why it was wanted
 trials/segment-*           many outcomes, compacted by the driver
 proposals/<search>.parquet what a sampler suggested and was told
@@ -159,8 +159,22 @@ class Ledger:
 
     # What the study wants
 
-    def write_study(self, text: str, wanted: Sequence[WantedTrial], command: Sequence[str]) -> None:
-        """Record the study as run, its expansion, and the command that completes it."""
+    def write_study(
+        self,
+        text: str,
+        wanted: Sequence[WantedTrial],
+        command: Sequence[str],
+        *,
+        analysis: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record the study as run, its expansion, and the command that completes it.
+
+        Args:
+            text: Of the study's file.
+            wanted: Its trials.
+            command: What completes it.
+            analysis: How its results are to be compared; JSON values.
+        """
         rows = [
             {
                 "trial_id": item.trial.trial_id,
@@ -174,7 +188,8 @@ class Ledger:
         ]
         write_whole(self.root / "study.yaml", text.encode())
         write_whole(self.root / "wanted.parquet", to_bytes(to_table(rows, WANTED_COLUMNS)))
-        write_whole(self.root / "run.json", json.dumps({"command": list(command)}).encode())
+        record = {"command": list(command), "analysis": dict(analysis or {})}
+        write_whole(self.root / "run.json", json.dumps(record).encode())
 
     def wanted(self) -> pa.Table:
         """Return the study's current expansion.
@@ -194,12 +209,23 @@ class Ledger:
 
     def command(self) -> list[str]:
         """Return the command that completes the study."""
+        command = self._run_record().get("command")
+        if isinstance(command, list):
+            return [str(word) for word in command]
+        study = str(self.root / "study.yaml")
+        return ["tune-metalr", "run", study, "--results", str(self.root.parent)]
+
+    def analysis(self) -> dict[str, Any]:
+        """Return how the study's results are to be compared; nothing if it is not recorded."""
+        analysis = self._run_record().get("analysis")
+        return analysis if isinstance(analysis, dict) else {}
+
+    def _run_record(self) -> dict[str, Any]:
         try:
-            command: list[str] = json.loads((self.root / "run.json").read_text())["command"]
-        except (OSError, ValueError, KeyError, TypeError):
-            study = str(self.root / "study.yaml")
-            return ["tune-metalr", "run", study, "--results", str(self.root.parent)]
-        return command
+            record = json.loads((self.root / "run.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return record if isinstance(record, dict) else {}
 
     # Proposals
 

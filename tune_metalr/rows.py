@@ -23,8 +23,10 @@ WANTED_COLUMNS: tuple[Column, ...] = (
 
 PROPOSAL_COLUMNS: tuple[Column, ...] = (
     Column("search_id", "string", True),
+    Column("search", "string", True, meaning="the study's name for it"),
     Column("workload", "string", True),
     Column("sampler", "string", True),
+    Column("pruner", "string", True, meaning="null: trials run to their end"),
     Column("repeat", "int64", True),
     Column("index", "int64", True, meaning="position in the search, from 0"),
     Column("parameters", "string", True, "JSON", "what the sampler suggested"),

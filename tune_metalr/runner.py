@@ -116,7 +116,12 @@ class _Run:
         ledger = self._ledger
         for path, reason in ledger.tidy().items():
             self._console.print(f"Set aside as {path}: {reason}", soft_wrap=True, markup=False)
-        ledger.write_study(self._study_file.text, wanted, self._options.command)
+        ledger.write_study(
+            self._study_file.text,
+            wanted,
+            self._options.command,
+            analysis=self._study_file.study.analysis.model_dump(),
+        )
         recorded = ledger.statuses()
         finished = {trial_id for trial_id, status in recorded.items() if status.is_result}
         Checkpoints(ledger.unfinished).sweep(finished=finished)

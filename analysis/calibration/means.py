@@ -38,6 +38,10 @@ POPULATIONS: dict[str, Population] = {
         lambda rng, size: rng.lognormal(0, 0.75, size=size), math.exp(0.75**2 / 2)
     ),
     "lognormal, sigma 1": Population(lambda rng, size: rng.lognormal(size=size), math.exp(1 / 2)),
+    # No interval sees a divergence that has not happened yet: its rate stands beside every mean.
+    "one in ten diverges": Population(
+        lambda rng, size: rng.normal(0.01, 0.01, size) - 0.5 * (rng.random(size) < 0.1), -0.04
+    ),
 }
 
 INTERVALS: dict[str, ToInterval] = {

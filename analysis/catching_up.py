@@ -1,0 +1,185 @@
+"""How much tuning each baseline needs to catch up with each method that is not tuned."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.arrays import FloatArray
+from analysis.budgets import (
+    FEWEST_REPEATS,
+    TRIALS_PER_BUDGET,
+    Curve,
+    best_weights,
+    constant_curve,
+    independent_curve,
+    repeated_curve,
+    selection_ranks,
+)
+from analysis.costs import independent_cost_curve, repeated_cost_curve
+from analysis.intervals import Interval
+from analysis.matching import (
+    BudgetToMatch,
+    budget_to_match,
+    lead_at,
+    range_of_leads,
+    range_to_match,
+)
+from analysis.scores import floors, with_scores
+from analysis.searches import COLUMNS, TunedBaseline, tuned_baselines
+from tune_metalr.trial import Role, Status
+
+__all__ = ["COLUMNS", "LEADS_AT", "CatchingUp", "catching_up"]
+
+LEADS_AT = (1, 4, 16, 64)
+"""Numbers of tuning trials after which the lead of the untuned method is told."""
+
+_FEWEST_TRIALS = 2 * TRIALS_PER_BUDGET
+
+
+class CatchingUp(NamedTuple):
+    """One tuned baseline against one untuned method on one workload."""
+
+    method: str
+    """The untuned one."""
+    baseline: TunedBaseline
+    num_seeds: int
+    """Runs of the untuned method."""
+    is_range: bool
+    """Whether ends are the extremes over too few repeats of an adaptive search: no interval."""
+    trials: BudgetToMatch
+    """The headline: until the selected configuration, on fresh seeds, reaches the method's mean."""
+    rerun_share: float
+    """Probability that what the longest budget selects was run again on fresh seeds."""
+    gradient_evaluations: BudgetToMatch | None
+    """`None`, as for all costs, if no trial's cost is known."""
+    device_seconds: BudgetToMatch | None
+    cost_ratio: BudgetToMatch | None
+    """Gradient evaluations to match over those of one run of the untuned method."""
+    deployed: BudgetToMatch | None
+    """Trials until the model that was found reaches the best of as many restarts of the untuned
+    method; `None` if that has too few seeds."""
+    leads: dict[int, Interval | None]
+    """Test accuracy by which the untuned method leads after so many trials; `None` beyond the
+    curve."""
+
+
+class _Untuned(NamedTuple):
+    scores: FloatArray
+    """Shape (seeds,)."""
+    selection: FloatArray
+    gradient_evaluations: float | None
+
+
+def catching_up(trials: pd.DataFrame, searches: pd.DataFrame) -> list[CatchingUp]:
+    """Return every pair of untuned method and tuned baseline, by workload.
+
+    A random search of fewer than 8 trials is left out: no curve can be had from it.
+
+    Args:
+        trials: Of `load_trials`.
+        searches: Of `load_searches`.
+
+    Raises:
+        UserError: A search has two proposals of one index.
+    """
+    floor = floors(trials, searches)
+    scored = with_scores(trials, floor)
+    untuned = scored[(scored["role"] == Role.BASELINE) & scored["score"].notna()]
+    baselines = tuned_baselines(searches, trials, floor)
+    return [
+        _pair(str(method), _untuned(group), baseline, floor[workload])
+        for (workload, method), group in untuned.groupby(["workload", "method"], sort=False)
+        for baseline in baselines
+        if baseline.workload == workload
+        and not (baseline.is_independent and baseline.num_trials < _FEWEST_TRIALS)
+    ]
+
+
+def trial_curve(baseline: TunedBaseline, score: FloatArray) -> Curve:
+    """Return the expected score of what a baseline has selected after n trials.
+
+    Args:
+        baseline: Of `tuned_baselines`.
+        score: What is read: its `configuration`, the headline, or its `deployed` models.
+    """
+    if baseline.is_independent:
+        return independent_curve(baseline.selection[0], score[0])
+    return repeated_curve(baseline.selection, score)
+
+
+def cost_curve(baseline: TunedBaseline, cost: FloatArray, floor: float) -> Curve:
+    """Return the expected score of the configuration selected within a cost.
+
+    Args:
+        baseline: Of `tuned_baselines`.
+        cost: Its `gradient_evaluations` or `device_seconds`.
+        floor: Score before any trial has ended.
+    """
+    selection, score = baseline.selection, baseline.configuration
+    if baseline.is_independent:
+        rng = np.random.default_rng(0)
+        return independent_cost_curve(selection[0], score[0], cost[0], rng, floor=floor)
+    return repeated_cost_curve(selection, score, cost, floor=floor)
+
+
+def _untuned(group: pd.DataFrame) -> _Untuned:
+    ordered = group.sort_values("seed")
+    completed = ordered["status"] == Status.COMPLETED
+    accuracy = ordered["validation_accuracy"].where(completed).to_numpy(dtype=np.float64)
+    loss = ordered["validation_loss_nats"].where(completed).to_numpy(dtype=np.float64)
+    gradients = float(ordered["gradient_evaluations"].astype("float64").mean())
+    return _Untuned(
+        scores=ordered["score"].to_numpy(dtype=np.float64),
+        selection=selection_ranks(accuracy, loss),
+        gradient_evaluations=gradients if gradients > 0 else None,
+    )
+
+
+def _pair(method: str, untuned: _Untuned, baseline: TunedBaseline, floor: float) -> CatchingUp:
+    is_range = not baseline.is_independent and baseline.num_repeats < FEWEST_REPEATS
+    match, lead = (range_to_match, range_of_leads) if is_range else (budget_to_match, lead_at)
+
+    def on_costs(cost: FloatArray | None) -> BudgetToMatch | None:
+        if cost is None:
+            return None
+        costs = cost_curve(baseline, cost, floor)
+        return match(costs, constant_curve(untuned.scores, costs.budgets))
+
+    curve = trial_curve(baseline, baseline.configuration)
+    level = constant_curve(untuned.scores, curve.budgets)
+    gradients = on_costs(baseline.gradient_evaluations)
+    run = untuned.gradient_evaluations
+    restarts = _restarts(untuned, curve)
+    deployed = trial_curve(baseline, baseline.deployed)
+    return CatchingUp(
+        method=method,
+        baseline=baseline,
+        num_seeds=len(untuned.scores),
+        is_range=is_range,
+        trials=match(curve, level),
+        rerun_share=_rerun_share(baseline, int(curve.budgets[-1])),
+        gradient_evaluations=gradients,
+        device_seconds=on_costs(baseline.device_seconds),
+        cost_ratio=gradients.times(1 / run) if gradients and run else None,
+        deployed=match(deployed.upto(restarts.budgets[-1]), restarts) if restarts else None,
+        leads={n: lead(curve, level, n) for n in LEADS_AT},
+    )
+
+
+def _restarts(untuned: _Untuned, tuned: Curve) -> Curve | None:
+    """Return the curve of the best of n restarts, to half of the seeds: the rest is its error."""
+    longest = min(len(untuned.scores) // 2, len(tuned.budgets))
+    if longest < 2:
+        return None
+    return independent_curve(untuned.selection, untuned.scores, max_budget=longest)
+
+
+def _rerun_share(baseline: TunedBaseline, budget: int) -> float:
+    """Return the probability that what a budget selects was run again."""
+    if not baseline.is_independent:
+        curve = trial_curve(baseline, baseline.was_rerun)
+        return float(curve.score[-1])
+    order = np.argsort(baseline.selection[0], kind="stable")
+    weights = best_weights(baseline.num_trials, [budget])[0]
+    return float(weights @ baseline.was_rerun[0][order])

@@ -1,0 +1,210 @@
+"""Every method against the reference, seed by seed, with what can be said of the difference."""
+
+import math
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.arrays import FloatArray
+from analysis.choices import AnalysisChoices
+from analysis.intervals import Interval, mean_interval
+from analysis.scores import SCORE_COLUMNS, floors, paired_scores, with_scores
+from analysis.stats import (
+    cliffs_delta,
+    equivalence_p_value,
+    holm,
+    non_inferiority_p_value,
+    probability_of_improvement,
+    seeds_needed,
+    sign_flip_p_value,
+    wilcoxon_p_value,
+)
+from tune_metalr.errors import UserError, nearest
+from tune_metalr.trial import Role, Status
+
+COLUMNS = SCORE_COLUMNS
+"""Columns of the ledger that a comparison needs."""
+
+
+class Verdict(StrEnum):
+    """What may be said of a method against the reference."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "as good, both ways"
+    """The difference is smaller than the margin, in either direction."""
+    NON_INFERIOR = "as good or better"
+    """Worse by less than the margin, if at all."""
+    UNDECIDED = "undecided"
+    UNPAIRED = "no common seed"
+
+
+class Comparison(NamedTuple):
+    """One method against the reference on one workload."""
+
+    workload: str
+    method: str
+    reference: str
+    num_pairs: int
+    """Seeds that both have run."""
+    num_unpaired: int = 0
+    """Seeds that only one of them has run, or that are missing in both."""
+    without_score: int = 0
+    """Runs among the pairs that count as the floor, on either side."""
+    reference_score: float | None = None
+    score: float | None = None
+    difference: Interval | None = None
+    """Mean of method - reference over pairs."""
+    sign_flip_p: float = math.nan
+    """Two-sided, unadjusted; NaN, as for all tests, without pairs."""
+    wilcoxon_p: float = math.nan
+    holm_p: float = math.nan
+    """Of the sign-flip test, over the family."""
+    non_inferiority_p: float = math.nan
+    """One-sided, over the family by Holm."""
+    equivalence_p: float = math.nan
+    """Two one-sided tests, over the family by Holm."""
+    probability_of_improvement: float | None = None
+    cliffs_delta: float | None = None
+    verdict: Verdict = Verdict.UNPAIRED
+
+
+class Family(NamedTuple):
+    """All comparisons of a study."""
+
+    reference: str
+    comparisons: list[Comparison]
+    seeds_needed: int
+    """Pairs with which the largest family's first test can reach alpha at all."""
+
+
+def compare_methods(trials: pd.DataFrame, choices: AnalysisChoices) -> Family:
+    """Compare each method of `load_trials` with the reference.
+
+    Runs without a score count as the workload's floor, so that diverging never helps.
+
+    Raises:
+        UserError: The reference is no method of the study, or there is no other one.
+    """
+    compared = trials[trials["role"] != Role.SEARCH]
+    reference = _reference(compared, choices)
+    scored = with_scores(compared, floors(trials))
+    found = [
+        comparison
+        for workload, group in scored.groupby("workload", sort=False)
+        for comparison in _workload_comparisons(str(workload), group, reference, choices.margin)
+    ]
+    if not found:
+        raise UserError(f"'{reference}' is the only method: there is nothing to compare it with")
+    sizes: dict[str, int] = {}
+    for comparison in found:
+        sizes[_family_of(comparison, choices)] = sizes.get(_family_of(comparison, choices), 0) + 1
+    adjusted = [item for name in sizes for item in _adjusted(_members(found, name, choices))]
+    return Family(
+        reference=reference,
+        comparisons=[_judged(comparison, choices) for comparison in adjusted],
+        seeds_needed=seeds_needed(max(sizes.values()), choices.alpha),
+    )
+
+
+def _reference(trials: pd.DataFrame, choices: AnalysisChoices) -> str:
+    methods = list(trials["method"].unique())
+    if not methods:
+        raise UserError("the study has no methods to compare, only searches")
+    if choices.reference is None:
+        return str(methods[0])
+    if choices.reference not in methods:
+        raise UserError(
+            f"unknown method '{choices.reference}'{nearest(choices.reference, methods)}"
+        )
+    return choices.reference
+
+
+def _workload_comparisons(
+    workload: str, group: pd.DataFrame, reference: str, margin: float
+) -> list[Comparison]:
+    scores = paired_scores(group)
+    if reference not in scores.methods:
+        return []
+    base = scores.values[scores.methods.index(reference)]
+    without = group[group["status"].notna() & (group["status"] != Status.COMPLETED)]
+    unscored = set(zip(without["method"], without["seed"].astype(int), strict=True))
+    comparisons = []
+    for method, values in zip(scores.methods, scores.values, strict=True):
+        if method == reference:
+            continue
+        pairs = ~np.isnan(base) & ~np.isnan(values)
+        seeds = [seed for seed, kept in zip(scores.seeds, pairs, strict=True) if kept]
+        comparisons.append(
+            _comparison(workload, method, reference, values[pairs], base[pairs], margin)._replace(
+                num_unpaired=len(pairs) - len(seeds),
+                without_score=sum((m, s) in unscored for m in (method, reference) for s in seeds),
+            )
+        )
+    return comparisons
+
+
+def _comparison(
+    workload: str,
+    method: str,
+    reference: str,
+    values: FloatArray,
+    base: FloatArray,
+    margin: float,
+) -> Comparison:
+    """Compare paired scores; p-values are not yet adjusted."""
+    nothing = Comparison(workload, method, reference, len(values))
+    if not len(values):
+        return nothing
+    rng = np.random.default_rng(0)
+    differences = values - base
+    return nothing._replace(
+        reference_score=float(base.mean()),
+        score=float(values.mean()),
+        difference=mean_interval(differences, rng),
+        sign_flip_p=sign_flip_p_value(differences, rng=rng),
+        wilcoxon_p=wilcoxon_p_value(differences, rng=rng),
+        non_inferiority_p=non_inferiority_p_value(differences, margin, rng=rng),
+        equivalence_p=equivalence_p_value(differences, margin, rng=rng),
+        probability_of_improvement=probability_of_improvement(values, base),
+        cliffs_delta=cliffs_delta(values, base),
+        verdict=Verdict.UNDECIDED,
+    )
+
+
+def _family_of(comparison: Comparison, choices: AnalysisChoices) -> str:
+    return comparison.workload if choices.family == "workload" else ""
+
+
+def _members(
+    comparisons: list[Comparison], name: str, choices: AnalysisChoices
+) -> list[Comparison]:
+    return [each for each in comparisons if _family_of(each, choices) == name]
+
+
+def _adjusted(family: list[Comparison]) -> list[Comparison]:
+    """Return the comparisons of one family with Holm's adjustment of each kind of test."""
+    difference = holm([each.sign_flip_p for each in family])
+    inferiority = holm([each.non_inferiority_p for each in family])
+    equivalence = holm([each.equivalence_p for each in family])
+    return [
+        each._replace(holm_p=float(d), non_inferiority_p=float(i), equivalence_p=float(e))
+        for each, d, i, e in zip(family, difference, inferiority, equivalence, strict=True)
+    ]
+
+
+def _judged(comparison: Comparison, choices: AnalysisChoices) -> Comparison:
+    """Return the comparison with its verdict; a significant difference comes first."""
+    if comparison.difference is None:
+        return comparison
+    alpha = choices.alpha
+    if comparison.holm_p <= alpha:
+        better = comparison.difference.estimate > 0
+        return comparison._replace(verdict=Verdict.BETTER if better else Verdict.WORSE)
+    if comparison.equivalence_p <= alpha:
+        return comparison._replace(verdict=Verdict.EQUIVALENT)
+    if comparison.non_inferiority_p <= alpha:
+        return comparison._replace(verdict=Verdict.NON_INFERIOR)
+    return comparison

@@ -1,0 +1,167 @@
+"""Searches as arrays: what selects, what is read, what it cost, in the order of proposing."""
+
+import hashlib
+import json
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.arrays import FloatArray
+from analysis.budgets import selection_ranks
+from analysis.scores import COST_COLUMNS, SCORE_COLUMNS, device_seconds, with_scores
+from tune_metalr.errors import UserError
+from tune_metalr.trial import Role, Status, canonical_json
+
+COLUMNS = (*SCORE_COLUMNS, *COST_COLUMNS, "validation_accuracy", "validation_loss_nats")
+"""Columns of the ledger that searches need."""
+
+MISSING = "missing"
+
+_INDEPENDENT_SAMPLER = "random"
+
+
+class TunedBaseline(NamedTuple):
+    """A sampler on one search space and workload, all its repeats.
+
+    Arrays have shape (repeats, n). Trials of independent draws are all exchangeable and are put
+    into one row.
+    """
+
+    workload: str
+    search: str
+    sampler: str
+    pruner: str | None
+    num_repeats: int
+    counts: Counter[str]
+    """Proposals by status of their trial; those left out of the arrays included."""
+    selection: FloatArray
+    """Ranks of validation accuracy, then loss; 0 for a trial without a score."""
+    deployed: FloatArray
+    """Test accuracy of the very model that a trial made; the floor without one."""
+    configuration: FloatArray
+    """Mean test accuracy of the trial's configuration on fresh seeds where it was run again, else
+    that of the trial."""
+    was_rerun: FloatArray
+    """1 where `configuration` rests on fresh seeds, else 0."""
+    gradient_evaluations: FloatArray | None
+    """`None` if no trial's cost is known."""
+    device_seconds: FloatArray | None
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether trials are independent draws, so that any n of them are a search of n."""
+        return self.sampler == _INDEPENDENT_SAMPLER and self.pruner is None
+
+    @property
+    def label(self) -> str:
+        """The study's name, with what proposes and what stops."""
+        return " ".join(part for part in (self.search, self.sampler, self.pruner) if part)
+
+    @property
+    def num_trials(self) -> int:
+        """Trials in the arrays."""
+        return int(self.selection.size)
+
+
+def tuned_baselines(
+    searches: pd.DataFrame, trials: pd.DataFrame, floor: dict[str, float]
+) -> list[TunedBaseline]:
+    """Return the tuned baselines of a study.
+
+    Args:
+        searches: Of `load_searches`.
+        trials: Of `load_trials`: finals and baselines tell what a configuration scores on fresh
+            seeds.
+        floor: What a trial without a score counts as, by workload.
+
+    Raises:
+        UserError: A search has two proposals of one index.
+    """
+    twice = searches.duplicated(["search_id", "index"])
+    if twice.any():
+        row = searches[twice].iloc[0]
+        raise UserError(
+            f"search '{row['search_id']}' has two proposals of index {row['index']}; delete its "
+            f"file under proposals/ and run the study again"
+        )
+    scored = with_scores(searches, floor)
+    scored = scored.assign(
+        device_seconds=device_seconds(scored),
+        configuration=scored["definition"].map(_configuration, na_action="ignore"),
+    )
+    fresh = _fresh_scores(with_scores(trials, floor))
+    scored = scored.merge(fresh, on=["workload", "configuration"], how="left")
+    scored = scored.sort_values(["search_id", "index"])
+    groups = scored.groupby(["workload", "search", "sampler", "pruner"], sort=False, dropna=False)
+    baselines = (_baseline(group) for _, group in groups)
+    return [baseline for baseline in baselines if baseline is not None]
+
+
+def _baseline(group: pd.DataFrame) -> TunedBaseline | None:
+    """Return all repeats of one sampler on one space and workload; `None` if nothing has ended."""
+    workload, search, sampler, pruner = (
+        None if pd.isna(name) else str(name)
+        for name in group[["workload", "search", "sampler", "pruner"]].iloc[0]
+    )
+    repeats = [_recorded(repeat) for _, repeat in group.groupby("search_id", sort=True)]
+    if sampler == _INDEPENDENT_SAMPLER and pruner is None:
+        # Any of them could have been asked first: a trial that is missing leaves no gap.
+        used = [group[group["status"].notna()]]
+    else:
+        shortest = min(len(repeat) for repeat in repeats)
+        used = [repeat.iloc[:shortest] for repeat in repeats]
+    if not len(used[0]):
+        return None
+    rows = pd.concat(used)
+    shape = (len(used), len(used[0]))
+
+    def array(values: pd.Series) -> FloatArray:
+        return values.to_numpy(dtype=np.float64).reshape(shape)
+
+    completed = rows["status"] == Status.COMPLETED
+    accuracy = rows["validation_accuracy"].where(completed).to_numpy(dtype=np.float64)
+    loss = rows["validation_loss_nats"].where(completed).to_numpy(dtype=np.float64)
+    gradients, seconds = _charged(rows["gradient_evaluations"]), _charged(rows["device_seconds"])
+    return TunedBaseline(
+        workload=str(workload),
+        search=str(search),
+        sampler=str(sampler),
+        pruner=pruner,
+        num_repeats=len(repeats),
+        counts=Counter(str(status) for status in group["status"].fillna(MISSING)),
+        selection=selection_ranks(accuracy, loss).reshape(shape),
+        deployed=array(rows["score"]),
+        configuration=array(rows["fresh_score"].fillna(rows["score"])),
+        was_rerun=array(rows["fresh_score"].notna()),
+        gradient_evaluations=None if gradients is None else array(gradients),
+        device_seconds=None if seconds is None else array(seconds),
+    )
+
+
+def _recorded(repeat: pd.DataFrame) -> pd.DataFrame:
+    """Return the proposals up to the first one whose trial has not ended."""
+    missing = np.flatnonzero(repeat["status"].isna().to_numpy())
+    return repeat.iloc[: missing[0]] if len(missing) else repeat
+
+
+def _charged(costs: pd.Series) -> pd.Series | None:
+    """Return every trial's cost; one that left none is charged the mean of the others."""
+    known = costs.astype("float64")
+    return None if known.isna().all() else known.fillna(known.mean())
+
+
+def _fresh_scores(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean score of each configuration over the study's seeds."""
+    rerun = trials[(trials["role"] != Role.SEARCH) & trials["score"].notna()]
+    rerun = rerun.assign(configuration=rerun["definition"].map(_configuration))
+    means = rerun.groupby(["workload", "configuration"])["score"].mean()
+    return means.rename("fresh_score").reset_index()
+
+
+def _configuration(definition: str) -> str:
+    """Return a hash of everything that a trial is, but for its seed."""
+    content = json.loads(definition)
+    del content["seed"]
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()

@@ -1,0 +1,64 @@
+"""How the tables write numbers."""
+
+import math
+
+from analysis.intervals import Interval
+from analysis.matching import NEVER, BudgetToMatch
+
+INTERVALS = "In brackets: 95 % intervals."
+
+_BREAK = {False: " ", True: "\n"}
+"""Between an estimate and its ends, in tables that have room and in those that have not."""
+
+
+def budget(match: BudgetToMatch | None, *, broken: bool = False) -> str:
+    """Return a budget to match with its ends, as '48 [31, never]'."""
+    if match is None:
+        return "-"
+    found = (
+        f"never within {compact(match.within)}" if match.budget == NEVER else compact(match.budget)
+    )
+    return f"{found}{_BREAK[broken]}[{compact(match.low)}, {compact(match.high)}]"
+
+
+def compact(value: float) -> str:
+    """Return a count in at most five characters or so."""
+    if value == NEVER:
+        return "never"
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= size:
+            return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
+    return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:.1f}"
+
+
+def percent(interval: Interval | None, *, digits: int = 2, broken: bool = False) -> str:
+    """Return a share in percent with its ends."""
+    return "-" if interval is None else _bracketed(interval, digits=digits, broken=broken)
+
+
+def points(interval: Interval | None, *, broken: bool = False) -> str:
+    """Return a difference in percentage points with its ends, signed."""
+    return "-" if interval is None else _bracketed(interval, sign="+", broken=broken)
+
+
+def _bracketed(interval: Interval, *, digits: int = 2, sign: str = "", broken: bool = False) -> str:
+    value = f"{100 * interval.estimate:{sign}.{digits}f}"
+    if math.isinf(interval.low):
+        return f"{value}{_BREAK[broken]}[one run]"
+    low, high = (f"{100 * end:.{digits}f}" for end in interval[1:])
+    return f"{value}{_BREAK[broken]}[{low}, {high}]"
+
+
+def number(value: float | None) -> str:
+    """Return a count, or '-' for none."""
+    return "-" if value is None else compact(value)
+
+
+def time(value: float) -> str:
+    """Return a time to target; a miss is 'never'."""
+    return f"{value:.3g}" if value < 1000 else compact(value)
+
+
+def p_value(value: float) -> str:
+    """Return a p-value, or '-' where nothing was tested."""
+    return "-" if math.isnan(value) else f"{value:.2g}"
