@@ -1,6 +1,5 @@
 """Searches as arrays: what selects, what is read, what it cost, in the order of proposing."""
 
-import hashlib
 import json
 from collections import Counter
 from typing import NamedTuple
@@ -86,14 +85,12 @@ def tuned_baselines(
             f"search '{row['search_id']}' has two proposals of index {row['index']}; delete its "
             f"file under proposals/ and run the study again"
         )
-    scored = with_scores(searches, floor)
+    scored = with_scores(searches, floor).sort_values(["search_id", "index"])
+    fresh = _fresh_scores(with_scores(trials, floor))
     scored = scored.assign(
         device_seconds=device_seconds(scored),
-        configuration=scored["definition"].map(_configuration, na_action="ignore"),
+        fresh_score=[fresh.get(configuration, np.nan) for configuration in _configurations(scored)],
     )
-    fresh = _fresh_scores(with_scores(trials, floor))
-    scored = scored.merge(fresh, on=["workload", "configuration"], how="left")
-    scored = scored.sort_values(["search_id", "index"])
     groups = scored.groupby(["workload", "search", "sampler", "pruner"], sort=False, dropna=False)
     baselines = (_baseline(group) for _, group in groups)
     return [baseline for baseline in baselines if baseline is not None]
@@ -152,16 +149,21 @@ def _charged(costs: pd.Series) -> pd.Series | None:
     return None if known.isna().all() else known.fillna(known.mean())
 
 
-def _fresh_scores(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean score of each configuration over the study's seeds."""
+def _fresh_scores(trials: pd.DataFrame) -> dict[str, float]:
+    """Return the mean score over the study's seeds of each configuration."""
     rerun = trials[(trials["role"] != Role.SEARCH) & trials["score"].notna()]
-    rerun = rerun.assign(configuration=rerun["definition"].map(_configuration))
-    means = rerun.groupby(["workload", "configuration"])["score"].mean()
-    return means.rename("fresh_score").reset_index()
+    scores: dict[str, list[float]] = {}
+    for configuration, score in zip(_configurations(rerun), rerun["score"], strict=True):
+        scores.setdefault(configuration, []).append(score)
+    return {configuration: float(np.mean(sorted(values))) for configuration, values in scores.items()}
 
 
-def _configuration(definition: str) -> str:
-    """Return a hash of everything that a trial is, but for its seed."""
+def _configurations(frame: pd.DataFrame) -> list[str]:
+    """Return for each row everything that its trial is but for the seed; '' if it was not run."""
+    return [_without_seed(text) if isinstance(text, str) else "" for text in frame["definition"]]
+
+
+def _without_seed(definition: str) -> str:
     content = json.loads(definition)
     del content["seed"]
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+    return canonical_json(content)

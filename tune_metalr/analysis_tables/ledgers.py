@@ -20,7 +20,12 @@ def print_two_ledgers(first: Path, second: Path, console: Console) -> None:
     frames = [load_trials(folder, columns=two_ledgers.COLUMNS) for folder in (first, second)]
     cells = two_ledgers.compare_ledgers(*frames)
     _print_cells(cells, console)
-    console.print(f"A is {first}, B is {second}. {INTERVALS}", soft_wrap=True)
+    for name, folder in (("A", first), ("B", second)):
+        console.print(f"{name}: {folder}", soft_wrap=True)
+    console.print(
+        f"Paired by workload, method and seed; sign-flip tests, Holm over the rows that are not the "
+        f"same trials. {INTERVALS}"
+    )
     if broken := sum(cell.num_irreproducible for cell in cells):
         console.print(
             f"{broken} pairs are the same trial and yet differ: versions, CPU or code changed "

@@ -1,0 +1,149 @@
+"""`budgets` and `compare` as a user meets them."""
+
+import numpy as np
+import pytest
+
+from tests.conftest import tune_metalr
+from tests.ledgers import MadeUpLedger
+from tune_metalr.trial import Role, Status
+
+LONG = "a-method-with-a-name-as-long-as-some-users-will-choose-for-theirs"
+
+
+def noisy(mean, count=10, seed=0):
+    return [float(value) for value in np.random.default_rng(seed).normal(mean, 0.008, count)]
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = MadeUpLedger(tmp_path / "study", reference="adam")
+    for workload in ("cifar10-cnn", "imdb-lstm"):
+        ledger.add_method("adam", noisy(0.58), workload=workload)
+        ledger.add_method("metalr", [*noisy(0.6, 9, 1), Status.DIVERGED], workload=workload)
+        search = [float(v) for v in np.random.default_rng(2).uniform(0.2, 0.62, 64)]
+        ledger.add_search("adamw", search, workload=workload)
+        for repeat in range(3):
+            ledger.add_search("adamw", search[:16], sampler="tpe", repeat=repeat, workload=workload)
+    return ledger
+
+
+def lines(*arguments):
+    result = tune_metalr(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    printed = result.stdout.splitlines()
+    # Folders are told in one piece, so that they can be copied.
+    assert max(len(line) for line in printed if "/" not in line) <= 100
+    return printed
+
+
+def test_budgets_are_told_for_each_pair(ledger):
+    output = "\n".join(lines("budgets", ledger.finish()))
+    assert "9 of 10" in output
+    assert "diverged" in output
+    assert "cifar10-cnn: tuning until the baseline has caught up" in output
+    assert "adamw random" in output
+    assert "never within 16" in output
+    assert "'adamw tpe' has 3 repeats: the brackets are the range over them" in output
+    assert "adamw random 0 %" in output
+
+
+def test_one_method_can_be_asked_for(ledger):
+    output = "\n".join(lines("budgets", ledger.finish(), "--method", "metalr"))
+    tables = output[output.index("caught up") :]
+    assert "metalr  adamw random" in tables
+    assert "adam    adamw" not in tables
+
+
+def test_methods_are_compared_with_the_reference(ledger):
+    output = "\n".join(lines("compare", ledger.finish()))
+    assert "Against 'adam', paired by seed" in output
+    assert "undecided" in output
+    assert "2 runs of these pairs have no score" in output
+    assert "interquartile mean" in output
+    other = "\n".join(lines("compare", ledger.root, "--reference", "metalr", "--margin", "0.05"))
+    assert "Against 'metalr'" in other
+    assert "worse by less than 5 points" in other
+
+
+def test_two_ledgers_are_compared_trial_by_trial(ledger, tmp_path):
+    second = MadeUpLedger(tmp_path / "second")
+    second.add_method("adam", noisy(0.58), workload="cifar10-cnn", seconds=4.0)
+    output = "\n".join(lines("compare", ledger.finish(), second.finish()))
+    assert "B - A" in output
+    assert "cifar10-cnn" in output
+    assert "1.80" in output
+
+
+def test_long_names_are_folded_not_cut(tmp_path):
+    ledger = MadeUpLedger(tmp_path / "study")
+    for name in ("adam", LONG):
+        ledger.add_method(name, noisy(0.5), workload="a-workload-with-a-long-name-as-well")
+    ledger.add_search(LONG, noisy(0.4, 64), workload="a-workload-with-a-long-name-as-well")
+    folder = ledger.finish()
+    for command in ("budgets", "compare"):
+        printed = lines(command, folder)
+        assert not any("…" in line for line in printed)
+
+
+def test_names_are_text_and_not_markup(tmp_path):
+    ledger = MadeUpLedger(tmp_path / "study")
+    ledger.add_method("adam", noisy(0.5))
+    ledger.add_method("[bold]x[/]", noisy(0.5))
+    folder = ledger.finish()
+    assert any("[bold]x[/]" in line for line in lines("budgets", folder))
+    assert any("[bold]x[/]" in line for line in lines("compare", folder))
+
+
+def test_an_empty_study_says_so(tmp_path):
+    ledger = MadeUpLedger(tmp_path / "study")
+    ledger.add_method("adam", [None, None])
+    ledger.add_method("sgd", [None, None])
+    folder = ledger.finish()
+    budgets, compare = ("\n".join(lines(command, folder)) for command in ("budgets", "compare"))
+    assert "0 of 2" in budgets
+    assert "no common seed" in compare
+    assert "2 pairs are incomplete" in compare
+
+
+def test_one_seed_is_told_to_be_one(tmp_path):
+    ledger = MadeUpLedger(tmp_path / "study")
+    ledger.add_method("adam", [0.5])
+    ledger.add_method("sgd", [0.6])
+    ledger.add_search("adamw", noisy(0.4, 64))
+    folder = ledger.finish()
+    assert "[one run]" in "\n".join(lines("budgets", folder))
+    compare = "\n".join(lines("compare", folder))
+    assert "[one run]" in compare
+    assert "With 1 paired seeds no difference of this family can be significant" in compare
+
+
+def test_searches_alone_have_nothing_to_match(tmp_path):
+    ledger = MadeUpLedger(tmp_path / "study")
+    ledger.add("adamw", 0, 0.5, role=Role.SEARCH)
+    ledger.add_search("adamw", noisy(0.4, 64))
+    folder = ledger.finish()
+    assert "No budget to match" in "\n".join(lines("budgets", folder))
+    result = tune_metalr("compare", folder)
+    assert result.returncode == 2
+    assert "no methods to compare" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["budgets", "{results}", "--method", "adm"], "unknown method 'adm'; did you mean 'adam'?"),
+        (["compare", "{results}", "--reference", "adm"], "did you mean 'adam'?"),
+        (["compare", "{results}", "--margin", "0"], "margin must lie between 0 and 1"),
+        (["compare", "{results}", "{results}", "--margin", "0.1"], "are for one ledger"),
+        (["compare", "{results}", "nowhere"], "nowhere holds no results"),
+        (["budgets", "nowhere"], "nowhere holds no results"),
+    ],
+)
+def test_mistakes_are_one_line(ledger, arguments, line):
+    folder = str(ledger.finish())
+    result = tune_metalr(*(argument.format(results=folder) for argument in arguments))
+    assert result.returncode == 2
+    assert line in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stdout == ""
