@@ -23,8 +23,8 @@ def print_two_ledgers(first: Path, second: Path, console: Console) -> None:
     for name, folder in (("A", first), ("B", second)):
         console.print(f"{name}: {folder}", soft_wrap=True)
     console.print(
-        f"Paired by workload, method and seed; sign-flip tests, Holm over the rows that are not the "
-        f"same trials. {INTERVALS}"
+        f"Paired by workload, method and seed; sign-flip tests, Holm over the rows that are not "
+        f"the same trials. {INTERVALS}"
     )
     if broken := sum(cell.num_irreproducible for cell in cells):
         console.print(

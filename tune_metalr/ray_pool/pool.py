@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from tune_metalr.dealer import Idle
-from tune_metalr.errors import UserError
 from tune_metalr.ray_pool.session import RaySession
 from tune_metalr.trial import Status, Trial, WantedTrial
 from tune_metalr.work_order import WorkOrder
@@ -73,8 +72,6 @@ class Pool:
         """
         cpus = self._session.connect()
         slots = cpus // self._threads_per_trial
-        if slots < 1:
-            raise UserError(f"a trial needs {self._threads_per_trial} CPUs, but there are {cpus}")
         self._tuner(events, slots).fit()
         self._session.disconnect()
 

@@ -142,12 +142,20 @@ class RaySession:
         """Start the private cluster or join the running one; return its CPUs.
 
         Raises:
-            UserError: The running cluster cannot be reached.
+            UserError: The running cluster cannot be reached, or has no room for a trial.
         """
-        if self._fork_server:
-            _start(self.folder, self._options.cpus, self._fork_server)
-            return self._options.cpus
-        return _join(str(self._options.address))
+        if not self._fork_server:
+            return self._with_room(_join(str(self._options.address)))
+        # Told before anything is started: a cluster that stops at once leaves Ray's threads behind.
+        cpus = self._with_room(self._options.cpus)
+        _start(self.folder, cpus, self._fork_server)
+        return cpus
+
+    def _with_room(self, cpus: int) -> int:
+        needed = self._options.threads_per_trial
+        if cpus < needed:
+            raise UserError(f"a trial needs {needed} CPUs, but there are {cpus}")
+        return cpus
 
     def disconnect(self) -> None:
         """Leave the cluster politely, which `__exit__` cannot wait for."""
