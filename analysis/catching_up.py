@@ -71,6 +71,17 @@ class _Untuned(NamedTuple):
     gradient_evaluations: float | None
 
 
+class _Tuned(NamedTuple):
+    """A baseline with its curves, which every untuned method is held against."""
+
+    baseline: TunedBaseline
+    configuration: Curve
+    deployed: Curve
+    gradient_evaluations: Curve | None
+    device_seconds: Curve | None
+    rerun_share: float
+
+
 def catching_up(trials: pd.DataFrame, searches: pd.DataFrame) -> list[CatchingUp]:
     """Return every pair of untuned method and tuned baseline, by workload.
 
@@ -86,13 +97,16 @@ def catching_up(trials: pd.DataFrame, searches: pd.DataFrame) -> list[CatchingUp
     floor = floors(trials, searches)
     scored = with_scores(trials, floor)
     untuned = scored[(scored["role"] == Role.BASELINE) & scored["score"].notna()]
-    baselines = tuned_baselines(searches, trials, floor)
+    tuned = [
+        _tuned(baseline, floor[baseline.workload])
+        for baseline in tuned_baselines(searches, trials, floor)
+        if not baseline.is_independent or baseline.num_trials >= _FEWEST_TRIALS
+    ]
     return [
-        _pair(str(method), _untuned(group), baseline, floor[workload])
+        _pair(str(method), _untuned(group), each)
         for (workload, method), group in untuned.groupby(["workload", "method"], sort=False)
-        for baseline in baselines
-        if baseline.workload == workload
-        and not (baseline.is_independent and baseline.num_trials < _FEWEST_TRIALS)
+        for each in tuned
+        if each.baseline.workload == workload
     ]
 
 
@@ -136,34 +150,48 @@ def _untuned(group: pd.DataFrame) -> _Untuned:
     )
 
 
-def _pair(method: str, untuned: _Untuned, baseline: TunedBaseline, floor: float) -> CatchingUp:
+def _tuned(baseline: TunedBaseline, floor: float) -> _Tuned:
+    costs = (baseline.gradient_evaluations, baseline.device_seconds)
+    gradients, seconds = (
+        None if cost is None else cost_curve(baseline, cost, floor) for cost in costs
+    )
+    configuration = trial_curve(baseline, baseline.configuration)
+    return _Tuned(
+        baseline=baseline,
+        configuration=configuration,
+        deployed=trial_curve(baseline, baseline.deployed),
+        gradient_evaluations=gradients,
+        device_seconds=seconds,
+        rerun_share=_rerun_share(baseline, int(configuration.budgets[-1])),
+    )
+
+
+def _pair(method: str, untuned: _Untuned, tuned: _Tuned) -> CatchingUp:
+    baseline, curve = tuned.baseline, tuned.configuration
     is_range = not baseline.is_independent and baseline.num_repeats < FEWEST_REPEATS
     match, lead = (range_to_match, range_of_leads) if is_range else (budget_to_match, lead_at)
 
-    def on_costs(cost: FloatArray | None) -> BudgetToMatch | None:
-        if cost is None:
-            return None
-        costs = cost_curve(baseline, cost, floor)
-        return match(costs, constant_curve(untuned.scores, costs.budgets))
+    def level(budgets: FloatArray) -> Curve:
+        return constant_curve(untuned.scores, budgets)
 
-    curve = trial_curve(baseline, baseline.configuration)
-    level = constant_curve(untuned.scores, curve.budgets)
-    gradients = on_costs(baseline.gradient_evaluations)
+    def on_costs(costs: Curve | None) -> BudgetToMatch | None:
+        return match(costs, level(costs.budgets)) if costs else None
+
+    gradients = on_costs(tuned.gradient_evaluations)
     run = untuned.gradient_evaluations
     restarts = _restarts(untuned, curve)
-    deployed = trial_curve(baseline, baseline.deployed)
     return CatchingUp(
         method=method,
         baseline=baseline,
         num_seeds=len(untuned.scores),
         is_range=is_range,
-        trials=match(curve, level),
-        rerun_share=_rerun_share(baseline, int(curve.budgets[-1])),
+        trials=match(curve, level(curve.budgets)),
+        rerun_share=tuned.rerun_share,
         gradient_evaluations=gradients,
-        device_seconds=on_costs(baseline.device_seconds),
+        device_seconds=on_costs(tuned.device_seconds),
         cost_ratio=gradients.times(1 / run) if gradients and run else None,
-        deployed=match(deployed.upto(restarts.budgets[-1]), restarts) if restarts else None,
-        leads={n: lead(curve, level, n) for n in LEADS_AT},
+        deployed=match(tuned.deployed.upto(restarts.budgets[-1]), restarts) if restarts else None,
+        leads={n: lead(curve, level(curve.budgets), n) for n in LEADS_AT},
     )
 
 

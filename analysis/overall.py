@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.across import FEWEST_BLOCKS, MethodsAcross, Ranking, across_workloads, rank_methods
 from analysis.arrays import FloatArray
-from analysis.scores import chance_accuracies, floors, paired_scores, with_scores
+from analysis.scores import Scores, chance_accuracies, floors, paired_scores, with_scores
 from analysis.stats import probability_of_improvement
 from tune_metalr.trial import Role
 
@@ -34,33 +34,15 @@ def overall(trials: pd.DataFrame, reference: str, *, alpha: float = 0.05) -> Ove
     """
     compared = trials[trials["role"] != Role.SEARCH]
     scored = with_scores(compared, floors(trials))
-    chance = chance_accuracies(trials)
     tables = {
         str(name): paired_scores(group) for name, group in scored.groupby("workload", sort=False)
     }
-    if len(tables) < 2:
-        return None
     methods = [m for m in scored["method"].unique() if all(m in t.methods for t in tables.values())]
-    complete = {
-        name: table.values[[table.methods.index(method) for method in methods]]
-        for name, table in tables.items()
-    }
-    seeds = set.intersection(
-        *(
-            {seed for seed, column in zip(tables[name].seeds, values.T, strict=True)
-             if not np.isnan(column).any()}
-            for name, values in complete.items()
-        )
-    )  # fmt: skip
-    if reference not in methods or len(methods) < 2 or len(seeds) < 2:
+    seeds = _common_seeds(list(tables.values()), methods)
+    if min(len(tables), len(methods), len(seeds)) < 2 or reference not in methods:
         return None
-    scores = np.stack(
-        [
-            values[:, [tables[name].seeds.index(seed) for seed in sorted(seeds)]]
-            for name, values in complete.items()
-        ],
-        axis=1,
-    )
+    scores = np.stack([_of(table, methods, seeds) for table in tables.values()], axis=1)
+    chance = chance_accuracies(trials)
     lowest = np.array([chance.get(name, 0.0) for name in tables])[None, :, None]
     place = methods.index(reference)
     return Overall(
@@ -70,19 +52,32 @@ def overall(trials: pd.DataFrame, reference: str, *, alpha: float = 0.05) -> Ove
         across=across_workloads(
             (scores - lowest) / (1 - lowest), np.random.default_rng(0), reference=place
         ),
-        improvement=np.array(
-            [
-                np.mean(
-                    [
-                        probability_of_improvement(*pair)
-                        for pair in zip(rows, scores[place], strict=True)
-                    ]
-                )
-                for rows in scores
-            ]
-        ),
+        improvement=np.array([_improvement(rows, scores[place]) for rows in scores]),
         ranking=_ranking(scores, alpha),
     )
+
+
+def _common_seeds(tables: list[Scores], methods: list[str]) -> list[int]:
+    """Return the seeds that all methods have run on all workloads."""
+    complete = []
+    for table in tables:
+        values = table.values[[table.methods.index(method) for method in methods]]
+        run = np.flatnonzero(~np.isnan(values).any(axis=0))
+        complete.append({table.seeds[place] for place in run})
+    return sorted(set.intersection(*complete)) if complete else []
+
+
+def _of(table: Scores, methods: list[str], seeds: list[int]) -> FloatArray:
+    """Return the scores of these methods and seeds, shape (methods, seeds)."""
+    rows = [table.methods.index(method) for method in methods]
+    columns = [table.seeds.index(seed) for seed in seeds]
+    return table.values[np.ix_(rows, columns)]
+
+
+def _improvement(scores: FloatArray, base: FloatArray) -> float:
+    """Return the mean over workloads of P(score > base), shapes (workloads, seeds)."""
+    pairs = zip(scores, base, strict=True)
+    return float(np.mean([probability_of_improvement(*pair) for pair in pairs]))
 
 
 def _ranking(scores: FloatArray, alpha: float) -> Ranking | None:

@@ -155,7 +155,9 @@ def _fresh_scores(trials: pd.DataFrame) -> dict[str, float]:
     scores: dict[str, list[float]] = {}
     for configuration, score in zip(_configurations(rerun), rerun["score"], strict=True):
         scores.setdefault(configuration, []).append(score)
-    return {configuration: float(np.mean(sorted(values))) for configuration, values in scores.items()}
+    return {
+        configuration: float(np.mean(sorted(values))) for configuration, values in scores.items()
+    }
 
 
 def _configurations(frame: pd.DataFrame) -> list[str]:

@@ -94,7 +94,11 @@ def _family_row(population: str, *, rng: np.random.Generator) -> list[str]:
 
 
 def _non_inferiority_row(population: str, *, rng: np.random.Generator) -> list[str]:
-    errors = (non_inferiority_error(population, n=n, studies=_SAMPLES, rng=rng) for n in (5, 10))
+    errors = (
+        non_inferiority_error(population, n=n, mirrored=mirrored, studies=_SAMPLES, rng=rng)
+        for n in (5, 10)
+        for mirrored in (False, True)
+    )
     return [population, *(f"{error:.4f}" for error in errors)]
 
 
@@ -130,7 +134,7 @@ _TABLES = (
     _Table(
         "Non-inferiority: a method that is worse by just the margin passes",
         f"{_SAMPLES:,} studies a cell.",
-        ("population", "5 seeds", "10 seeds"),
+        ("population", "5 seeds", "5, mirrored", "10 seeds", "10, mirrored"),
         [partial(_non_inferiority_row, name) for name in POPULATIONS],
     ),
     _Table(
