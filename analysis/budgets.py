@@ -86,9 +86,14 @@ def selection_ranks(validation: npt.ArrayLike, loss: npt.ArrayLike) -> FloatArra
 
     Returns:
         Dense ranks, shape (n,), ties sharing one; 0 for trials without a score.
+
+    Raises:
+        ValueError: The shapes differ.
     """
-    accuracy = np.asarray(validation, dtype=np.float64)
-    losses = np.where(np.isnan(loss), np.inf, np.asarray(loss, dtype=np.float64))
+    accuracy, losses = (np.asarray(column, dtype=np.float64) for column in (validation, loss))
+    if accuracy.ndim != 1 or accuracy.shape != losses.shape:
+        raise ValueError(f"{accuracy.shape} accuracies do not match {losses.shape} losses")
+    losses = np.where(np.isnan(losses), np.inf, losses)
     scored = ~np.isnan(accuracy)
     ranks = np.zeros(len(accuracy))
     if scored.any():
@@ -124,15 +129,22 @@ def best_weights(count: int, budgets: npt.ArrayLike) -> FloatArray:
 
     Returns:
         C(j - 1, n - 1) / C(count, n), shape (budgets, count).
+
+    Raises:
+        ValueError: A budget is not between 1 and `count`.
     """
     n = np.asarray(budgets, dtype=np.float64)[:, None]
+    if not ((n >= 1) & (n <= count)).all():
+        raise ValueError(f"budgets of {count} trials lie between 1 and {count}")
     j = np.arange(1, count + 1, dtype=np.float64)[None, :]
     possible = j >= n
     above = np.where(possible, j - n, 0.0)
     log_ways = gammaln(j) - gammaln(n) - gammaln(above + 1)
     log_all = gammaln(count + 1) - gammaln(n + 1) - gammaln(count - n + 1)
-    weights: FloatArray = np.where(possible, np.exp(log_ways - log_all), 0.0)
-    return weights
+    weights = np.where(possible, np.exp(log_ways - log_all), 0.0)
+    # The logarithms of large numbers cost digits, which equal scores would show.
+    total: FloatArray = weights / weights.sum(axis=1, keepdims=True)
+    return total
 
 
 def independent_curve(
@@ -152,7 +164,8 @@ def independent_curve(
     Raises:
         ValueError: A value is missing, the shapes differ, or there are too few trials.
     """
-    ordered = _in_selection_order(selection, score)
+    ties = _in_selection_order(selection, score)
+    ordered = ties.means
     count = len(ordered)
     top = count // TRIALS_PER_BUDGET if max_budget is None else max_budget
     if count < 2 or not 1 <= top < count:
@@ -163,7 +176,7 @@ def independent_curve(
     nothing = np.zeros((top, 1))
     below = np.concatenate([nothing, np.cumsum(fewer * ordered[:-1], axis=1)], axis=1)
     above = np.cumsum((fewer * ordered[1:])[:, ::-1], axis=1)[:, ::-1]
-    without = below + np.concatenate([above, nothing], axis=1)
+    without = below + np.concatenate([above, nothing], axis=1) + _own_part(ties, fewer)
     return Curve(
         budgets=budgets,
         score=best_weights(count, budgets) @ ordered,
@@ -180,7 +193,7 @@ def expected_selected(
     Raises:
         ValueError: A value is missing, or the shapes differ.
     """
-    ordered = _in_selection_order(selection, score)
+    ordered = _in_selection_order(selection, score).means
     expected: FloatArray = best_weights(len(ordered), budgets) @ ordered
     return expected
 
@@ -262,10 +275,42 @@ def same_shape(
     return chosen, read
 
 
-def _in_selection_order(selection: npt.ArrayLike, score: npt.ArrayLike) -> FloatArray:
-    """Return the scores by ascending selection, ties averaged: no order of rows can matter."""
+class _Ordered(NamedTuple):
+    """Trials by ascending selection; all of shape (trials,)."""
+
+    scores: FloatArray
+    means: FloatArray
+    """Of the trials that tie in selection with each one: no order of rows can matter."""
+    first: npt.NDArray[np.intp]
+    """Place of the first trial that ties with each one."""
+    sizes: npt.NDArray[np.intp]
+    """Trials that tie with each one, itself included."""
+
+
+def _in_selection_order(selection: npt.ArrayLike, score: npt.ArrayLike) -> _Ordered:
     chosen, read = same_shape(selection, score)
     order = np.lexsort((read, chosen))
-    _, group, sizes = np.unique(chosen[order], return_inverse=True, return_counts=True)
-    means = np.bincount(group, weights=read[order]) / sizes
-    return np.repeat(means, sizes)
+    scores = read[order]
+    _, first, group, sizes = np.unique(
+        chosen[order], return_index=True, return_inverse=True, return_counts=True
+    )
+    # Equal scores have exactly their value as mean.
+    lowest = scores[first]
+    means = lowest + np.bincount(group, weights=scores - lowest[group]) / sizes
+    return _Ordered(scores, means[group], first[group], sizes[group])
+
+
+def _own_part(ties: _Ordered, weights: FloatArray) -> FloatArray:
+    """Return what leaving out a trial changes in the mean of those that tie with it.
+
+    Args:
+        ties: The trials.
+        weights: Of one trial less, shape (budgets, trials - 1).
+
+    Returns:
+        Shape (budgets, trials).
+    """
+    total = np.concatenate([np.zeros((len(weights), 1)), np.cumsum(weights, axis=1)], axis=1)
+    others = total[:, ties.first + ties.sizes - 1] - total[:, ties.first]
+    part: FloatArray = others * (ties.means - ties.scores) / np.maximum(ties.sizes - 1, 1)
+    return part

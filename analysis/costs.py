@@ -46,9 +46,9 @@ def independent_cost_curve(
         ValueError: A value is missing, the shapes differ, or there are too few trials.
     """
     chosen, read = same_shape(selection, score)
-    _, spent = same_shape(selection, cost)
+    spent = _charged(selection, cost)
     count = len(spent)
-    if count < 2 * TRIALS_PER_BUDGET or not spent.mean() > 0:
+    if count < 2 * TRIALS_PER_BUDGET:
         raise ValueError(f"{count} trials are too few for a curve over costs")
     canonical = np.lexsort((spent, read, chosen))  # the order of rows must not matter
     chosen, read, spent = chosen[canonical], read[canonical], spent[canonical]
@@ -95,9 +95,16 @@ def repeated_cost_curve(
         ValueError: A value is missing, or the shapes differ.
     """
     chosen, read = same_shape(selection, score, ndim=2)
-    _, spent = same_shape(selection, cost, ndim=2)
+    spent = _charged(selection, cost, ndim=2)
     budgets = np.arange(1, chosen.shape[1] + 1) * spent.mean()
     return mean_of_repeats(budgets, _within_costs(chosen, read, spent, budgets, floor))
+
+
+def _charged(selection: npt.ArrayLike, cost: npt.ArrayLike, *, ndim: int = 1) -> FloatArray:
+    _, spent = same_shape(selection, cost, ndim=ndim)
+    if spent.min() < 0 or not spent.mean() > 0:
+        raise ValueError("a cost is negative, or all are 0")
+    return spent
 
 
 def _within_costs(

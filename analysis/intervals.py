@@ -54,7 +54,7 @@ def student_interval(values: npt.ArrayLike, *, confidence: float = 0.95) -> Inte
     """
     sample = finite(values, "the sample")
     n = len(sample)
-    mean = float(sample.mean())
+    mean = mean_of(sample)
     if n == 1:
         return Interval(mean, -math.inf, math.inf)
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * standard_error(sample)
@@ -90,7 +90,7 @@ def studentised_interval(
     n = len(sample)
     if n < 2:
         raise ValueError("resampling needs at least two values")
-    mean, error = float(sample.mean()), standard_error(sample)
+    mean, error = mean_of(sample), standard_error(sample)
     if error == 0:
         return Interval(mean, mean, mean)
     drawn = sample[rng.integers(n, size=(RESAMPLES, n))]
@@ -115,7 +115,7 @@ def above_p_value(values: npt.ArrayLike, bound: float, rng: np.random.Generator)
     n = len(sample)
     if n == 1:
         return 1.0
-    mean, error = float(sample.mean()), standard_error(sample)
+    mean, error = mean_of(sample), standard_error(sample)
     if error == 0:
         return float(mean <= bound)
     t = (mean - bound) / error
@@ -124,6 +124,11 @@ def above_p_value(values: npt.ArrayLike, bound: float, rng: np.random.Generator)
     drawn = sample[rng.integers(n, size=(RESAMPLES, n))]
     share = (1 + int((_t_values(drawn, mean) >= t).sum())) / (RESAMPLES + 1)
     return float(stats.norm.cdf(stats.norm.ppf(share) * math.sqrt((n - 1) / n)))
+
+
+def mean_of(sample: FloatArray) -> float:
+    """Return the mean of a sample, shape (n,); of equal values exactly that value."""
+    return float(sample[0] if sample.min() == sample.max() else sample.mean())
 
 
 def standard_error(sample: FloatArray) -> float:

@@ -13,6 +13,9 @@ from analysis.intervals import Interval
 NEVER = math.inf
 """A budget that no number of the trials at hand could show."""
 
+_ROUNDING = 1e-9
+"""Scores that are equal but for rounding have been reached; no accuracies differ by less."""
+
 
 class BudgetToMatch(NamedTuple):
     """The smallest budget at which the tuned baseline reaches the untuned method."""
@@ -55,7 +58,7 @@ def budget_to_match(tuned: Curve, untuned: Curve, *, confidence: float = 0.95) -
     difference, error, freedom = _difference(tuned, untuned)
     two_sided = _half_width(error, freedom, (1 + confidence) / 2)
     one_sided = _half_width(error, freedom, 0.95)
-    insufficient = np.flatnonzero(np.maximum.accumulate(difference + one_sided) < 0)
+    insufficient = np.flatnonzero(np.maximum.accumulate(difference + one_sided) < -_ROUNDING)
     return BudgetToMatch(
         budget=_first(tuned.budgets, difference),
         low=_first(tuned.budgets, difference + two_sided),
@@ -121,7 +124,8 @@ def range_of_leads(tuned: Curve, untuned: Curve, budget: float) -> Interval | No
         return None
     place = np.searchsorted(tuned.budgets, budget * (1 + 1e-9), side="right") - 1
     single = untuned.score[place] - tuned.pseudo_values[:, : place + 1].max(axis=1)
-    return Interval(lead.estimate, float(single.min()), float(single.max()))
+    ends = [lead.estimate, *(float(value) for value in single)]
+    return Interval(lead.estimate, min(ends), max(ends))
 
 
 def _difference(tuned: Curve, untuned: Curve) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -146,6 +150,5 @@ def _half_width(error: FloatArray, freedom: FloatArray, level: float) -> FloatAr
 
 def _first(budgets: FloatArray, difference: FloatArray) -> float:
     """Return the first budget at which the difference is not negative."""
-    # Scores that are equal but for rounding have been reached.
-    reached = np.flatnonzero(difference >= -1e-12)
+    reached = np.flatnonzero(difference >= -_ROUNDING)
     return float(budgets[reached[0]]) if len(reached) else NEVER
