@@ -132,7 +132,11 @@ def _true_curve(search: SearchModel, design: Design, rng: np.random.Generator) -
 
 def _drawn_curve(search: SearchModel, design: Design, rng: np.random.Generator) -> Curve:
     if design.repeats:
-        return repeated_curve(*search.trials(rng, (design.repeats, design.trials)))
+        shape = (design.repeats, design.trials)
+        drawn = search.trials(rng, shape)
+        if design.unequal_costs:
+            return repeated_cost_curve(*drawn, _costs(rng, shape), floor=_FLOOR)
+        return repeated_curve(*drawn)
     drawn = search.trials(rng, (design.trials,))
     if design.unequal_costs:
         return independent_cost_curve(*drawn, _costs(rng, (design.trials,)), rng, floor=_FLOOR)

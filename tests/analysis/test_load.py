@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from analysis.load import load_searches, load_trials
-from analysis.summary import summarize
+from analysis.choices import AnalysisChoices
+from analysis.load import load_choices, load_searches, load_trials
 from tests.test_ledger import full_row, trial
 from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
@@ -72,10 +72,21 @@ def test_a_folder_without_a_study_is_named(tmp_path):
             load(tmp_path)
 
 
-def test_a_summary_averages_completed_trials_and_counts_the_others(ledger):
-    (row,) = summarize(load_trials(ledger.root)).to_dict("records")
-    assert (row["wanted"], row["completed"], row["diverged"], row["failed"], row["missing"]) == (
-        5, 2, 1, 1, 1,
-    )  # fmt: skip
-    assert row["test_accuracy_mean"] == pytest.approx(0.6)
-    assert row["test_accuracy_sd"] == pytest.approx(0.02**0.5)
+def test_a_few_columns_can_be_loaded_alone(ledger):
+    trials = load_trials(ledger.root, columns=["test_accuracy"])
+    assert trials["test_accuracy"].tolist()[:2] == [0.5, 0.7]
+    assert {"workload", "method", "seed", "role", "status"} <= set(trials.columns)
+    assert "learning_rates" not in trials.columns
+
+
+def test_how_to_compare_is_what_the_study_says(ledger):
+    assert load_choices(ledger.root) == AnalysisChoices()
+    choices = {"reference": "sgd", "margin": 0.02, "alpha": 0.1, "family": "workload"}
+    ledger.write_study("name: study\n", [], [], analysis=choices)
+    assert load_choices(ledger.root) == AnalysisChoices(**choices)
+
+
+def test_a_record_of_choices_that_is_damaged_is_named(ledger):
+    ledger.write_study("name: study\n", [], [], analysis={"margin": 7})
+    with pytest.raises(UserError, match="margin must lie between 0 and 1"):
+        load_choices(ledger.root)
