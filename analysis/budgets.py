@@ -154,7 +154,8 @@ def independent_curve(
 
     The U-statistic over all subsets of n trials, of which the highest `selection` is chosen and
     its `score` read. Trials that tie in selection share their mean score. The error is the
-    jackknife's, leaving out one trial at a time.
+    jackknife's, leaving out one trial at a time. Trials that all score the same have none: they
+    say nothing of what others would have scored.
 
     Args:
         selection: Shape (N,): what selects; see `selection_ranks`.
@@ -177,10 +178,11 @@ def independent_curve(
     below = np.concatenate([nothing, np.cumsum(fewer * ordered[:-1], axis=1)], axis=1)
     above = np.cumsum((fewer * ordered[1:])[:, ::-1], axis=1)[:, ::-1]
     without = below + np.concatenate([above, nothing], axis=1) + _own_part(ties, fewer)
+    score_of_best = best_weights(count, budgets) @ ordered
     return Curve(
         budgets=budgets,
-        score=best_weights(count, budgets) @ ordered,
-        replicates=without.T,
+        score=score_of_best,
+        replicates=without.T if np.ptp(ties.scores) else score_of_best[None, :],
         freedom=np.maximum(count / budgets - 1, 1.0),
     )
 
@@ -243,6 +245,8 @@ def mean_of_repeats(budgets: FloatArray, curves: FloatArray) -> Curve:
     repeats = len(curves)
     total = curves.sum(axis=0)
     without = (total - curves) / (repeats - 1) if repeats > 1 else curves
+    if not np.ptp(curves, axis=0).any():  # equal repeats say nothing of others
+        without = without[:1]
     return Curve(budgets, total / repeats, without, np.full(len(budgets), max(1.0, repeats - 1.0)))
 
 

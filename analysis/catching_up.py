@@ -50,12 +50,14 @@ class CatchingUp(NamedTuple):
     trials: BudgetToMatch
     """The headline: until the selected configuration, on fresh seeds, reaches the method's mean."""
     rerun_share: float
-    """Probability that what the longest budget selects was run again on fresh seeds."""
+    """Probability that what the budget to match selects was run again on fresh seeds; what the
+    longest budget selects, if none matches. Without it a trial counts by its own run, whose luck
+    selection favours: the budget comes out too small."""
     gradient_evaluations: BudgetToMatch | None
     """`None`, as for all costs, if no trial's cost is known."""
     device_seconds: BudgetToMatch | None
     cost_ratio: BudgetToMatch | None
-    """Gradient evaluations to match over those of one run of the untuned method."""
+    """Gradient evaluations to match over those of one completed run of the untuned method."""
     deployed: BudgetToMatch | None
     """Trials until the model that was found reaches the best of as many restarts of the untuned
     method; `None` if that has too few seeds."""
@@ -79,13 +81,18 @@ class _Tuned(NamedTuple):
     deployed: Curve
     gradient_evaluations: Curve | None
     device_seconds: Curve | None
-    rerun_share: float
 
 
-def catching_up(trials: pd.DataFrame, searches: pd.DataFrame) -> list[CatchingUp]:
+class Answers(NamedTuple):
+    """Everything that can be told, and why the rest cannot."""
+
+    rows: list[CatchingUp]
+    left_out: list[str]
+    """One sentence for each tuned baseline without a row."""
+
+
+def catching_up(trials: pd.DataFrame, searches: pd.DataFrame) -> Answers:
     """Return every pair of untuned method and tuned baseline, by workload.
-
-    A random search of fewer than 8 trials is left out: no curve can be had from it.
 
     Args:
         trials: Of `load_trials`.
@@ -97,17 +104,20 @@ def catching_up(trials: pd.DataFrame, searches: pd.DataFrame) -> list[CatchingUp
     floor = floors(trials, searches)
     scored = with_scores(trials, floor)
     untuned = scored[(scored["role"] == Role.BASELINE) & scored["score"].notna()]
+    baselines = tuned_baselines(searches, trials, floor)
+    reasons = [_left_out(baseline, set(untuned["workload"])) for baseline in baselines]
     tuned = [
         _tuned(baseline, floor[baseline.workload])
-        for baseline in tuned_baselines(searches, trials, floor)
-        if not baseline.is_independent or baseline.num_trials >= _FEWEST_TRIALS
+        for baseline, reason in zip(baselines, reasons, strict=True)
+        if reason is None
     ]
-    return [
+    rows = [
         _pair(str(method), _untuned(group), each)
         for (workload, method), group in untuned.groupby(["workload", "method"], sort=False)
         for each in tuned
         if each.baseline.workload == workload
     ]
+    return Answers(rows, [reason for reason in reasons if reason])
 
 
 def trial_curve(baseline: TunedBaseline, score: FloatArray) -> Curve:
@@ -137,12 +147,23 @@ def cost_curve(baseline: TunedBaseline, cost: FloatArray, floor: float) -> Curve
     return repeated_cost_curve(selection, score, cost, floor=floor)
 
 
+def _left_out(baseline: TunedBaseline, workloads: set[str]) -> str | None:
+    name = f"{baseline.workload}, '{baseline.label}'"
+    if baseline.is_independent and baseline.num_trials < _FEWEST_TRIALS:
+        return f"{name}: {baseline.num_trials} trials have ended; a curve takes {_FEWEST_TRIALS}."
+    if baseline.workload not in workloads:
+        return f"{name}: no untuned method has run on this workload."
+    return None
+
+
 def _untuned(group: pd.DataFrame) -> _Untuned:
     ordered = group.sort_values("seed")
     completed = ordered["status"] == Status.COMPLETED
     accuracy = ordered["validation_accuracy"].where(completed).to_numpy(dtype=np.float64)
     loss = ordered["validation_loss_nats"].where(completed).to_numpy(dtype=np.float64)
-    gradients = float(ordered["gradient_evaluations"].astype("float64").mean())
+    # Of completed runs: runs that broke off early must not make the method look cheap.
+    runs = ordered[completed] if completed.any() else ordered
+    gradients = float(runs["gradient_evaluations"].astype("float64").mean())
     return _Untuned(
         scores=ordered["score"].to_numpy(dtype=np.float64),
         selection=selection_ranks(accuracy, loss),
@@ -162,7 +183,6 @@ def _tuned(baseline: TunedBaseline, floor: float) -> _Tuned:
         deployed=trial_curve(baseline, baseline.deployed),
         gradient_evaluations=gradients,
         device_seconds=seconds,
-        rerun_share=_rerun_share(baseline, int(configuration.budgets[-1])),
     )
 
 
@@ -180,13 +200,14 @@ def _pair(method: str, untuned: _Untuned, tuned: _Tuned) -> CatchingUp:
     gradients = on_costs(tuned.gradient_evaluations)
     run = untuned.gradient_evaluations
     restarts = _restarts(untuned, curve)
+    trials = match(curve, level(curve.budgets))
     return CatchingUp(
         method=method,
         baseline=baseline,
         num_seeds=len(untuned.scores),
         is_range=is_range,
-        trials=match(curve, level(curve.budgets)),
-        rerun_share=tuned.rerun_share,
+        trials=trials,
+        rerun_share=_rerun_share(baseline, int(min(trials.budget, trials.within))),
         gradient_evaluations=gradients,
         device_seconds=on_costs(tuned.device_seconds),
         cost_ratio=gradients.times(1 / run) if gradients and run else None,
@@ -206,8 +227,7 @@ def _restarts(untuned: _Untuned, tuned: Curve) -> Curve | None:
 def _rerun_share(baseline: TunedBaseline, budget: int) -> float:
     """Return the probability that what a budget selects was run again."""
     if not baseline.is_independent:
-        curve = trial_curve(baseline, baseline.was_rerun)
-        return float(curve.score[-1])
+        return float(trial_curve(baseline, baseline.was_rerun).score[budget - 1])
     order = np.argsort(baseline.selection[0], kind="stable")
     weights = best_weights(baseline.num_trials, [budget])[0]
     return float(weights @ baseline.was_rerun[0][order])

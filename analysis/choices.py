@@ -19,6 +19,8 @@ class AnalysisChoices:
     """Comparisons over which Holm's correction is made: of one `workload`, or of the `study`."""
 
     def __post_init__(self) -> None:
+        if self.family not in ("workload", "study"):
+            raise UserError(f"family is 'workload' or 'study', not {self.family!r}")
         for name in ("margin", "alpha"):
             if not 0 < getattr(self, name) < 1:
                 raise UserError(f"{name} must lie between 0 and 1, not be {getattr(self, name):g}")

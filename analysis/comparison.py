@@ -39,6 +39,7 @@ class Verdict(StrEnum):
     """Worse by less than the margin, if at all."""
     UNDECIDED = "undecided"
     UNPAIRED = "no common seed"
+    WITHOUT_SCORE = "neither has a score"
 
 
 class Comparison(NamedTuple):
@@ -48,11 +49,14 @@ class Comparison(NamedTuple):
     method: str
     reference: str
     num_pairs: int
-    """Seeds that both have run."""
-    num_unpaired: int = 0
-    """Seeds that only one of them has run, or that are missing in both."""
-    without_score: int = 0
-    """Runs among the pairs that count as the floor, on either side."""
+    """Seeds that both have run, and on which at least one of them has a score."""
+    num_without_score: int = 0
+    """Seeds that both have run, and on which neither has a score: they say nothing of the
+    difference, and must not make it small."""
+    num_missing: int = 0
+    """Seeds that both are to run, and one of them has not."""
+    num_alone: int = 0
+    """Seeds that only one of them is to run."""
     reference_score: float | None = None
     score: float | None = None
     difference: Interval | None = None
@@ -78,17 +82,22 @@ class Family(NamedTuple):
     comparisons: list[Comparison]
     seeds_needed: int
     """Pairs with which the largest family's first test can reach alpha at all."""
+    runs_without_score: int
+    """Runs that count as the floor."""
+    left_out: list[str]
+    """Workloads on which the reference has no trial."""
 
 
 def compare_methods(trials: pd.DataFrame, choices: AnalysisChoices) -> Family:
-    """Compare each method of `load_trials` with the reference.
+    """Compare each untuned method of `load_trials` with the reference.
 
-    Runs without a score count as the workload's floor, so that diverging never helps.
+    A run without a score counts as the workload's floor, so that diverging never helps. Finals of
+    searches are left out: what tuning is worth is told by `catching_up`.
 
     Raises:
         UserError: The reference is no method of the study, or there is no other one.
     """
-    compared = trials[trials["role"] != Role.SEARCH]
+    compared = trials[trials["role"] == Role.BASELINE]
     reference = _reference(compared, choices)
     scored = with_scores(compared, floors(trials))
     found = [
@@ -97,7 +106,7 @@ def compare_methods(trials: pd.DataFrame, choices: AnalysisChoices) -> Family:
         for comparison in _workload_comparisons(str(workload), group, reference, choices.margin)
     ]
     if not found:
-        raise UserError(f"'{reference}' is the only method: there is nothing to compare it with")
+        raise UserError(f"'{reference}' has no rival: there is nothing to compare it with")
     sizes: dict[str, int] = {}
     for comparison in found:
         sizes[_family_of(comparison, choices)] = sizes.get(_family_of(comparison, choices), 0) + 1
@@ -106,7 +115,18 @@ def compare_methods(trials: pd.DataFrame, choices: AnalysisChoices) -> Family:
         reference=reference,
         comparisons=[_judged(comparison, choices) for comparison in adjusted],
         seeds_needed=seeds_needed(max(sizes.values()), choices.alpha),
+        runs_without_score=int(_without_score(compared).sum()),
+        left_out=[w for w in compared["workload"].unique() if w not in _workloads(found)],
     )
+
+
+def _without_score(trials: pd.DataFrame) -> pd.Series:
+    """Return which trials were run and have no score."""
+    return trials["status"].notna() & (trials["status"] != Status.COMPLETED)
+
+
+def _workloads(comparisons: list[Comparison]) -> set[str]:
+    return {comparison.workload for comparison in comparisons}
 
 
 def _reference(trials: pd.DataFrame, choices: AnalysisChoices) -> str:
@@ -128,22 +148,34 @@ def _workload_comparisons(
     scores = paired_scores(group)
     if reference not in scores.methods:
         return []
-    base = scores.values[scores.methods.index(reference)]
-    without = group[group["status"].notna() & (group["status"] != Status.COMPLETED)]
+    without = group[_without_score(group)]
     unscored = set(zip(without["method"], without["seed"].astype(int), strict=True))
+    planned = {method: set(rows["seed"].astype(int)) for method, rows in group.groupby("method")}
+    base = scores.values[scores.methods.index(reference)]
     comparisons = []
     for method, values in zip(scores.methods, scores.values, strict=True):
         if method == reference:
             continue
-        pairs = ~np.isnan(base) & ~np.isnan(values)
-        seeds = [seed for seed, kept in zip(scores.seeds, pairs, strict=True) if kept]
+        run = ~np.isnan(base) & ~np.isnan(values)
+        neither = np.array([{(method, s), (reference, s)} <= unscored for s in scores.seeds])
+        pairs = run & ~neither
+        common = len(planned[method] & planned[reference])
+        comparison = _comparison(workload, method, reference, values[pairs], base[pairs], margin)
         comparisons.append(
-            _comparison(workload, method, reference, values[pairs], base[pairs], margin)._replace(
-                num_unpaired=len(pairs) - len(seeds),
-                without_score=sum((m, s) in unscored for m in (method, reference) for s in seeds),
+            comparison._replace(
+                num_without_score=int((run & neither).sum()),
+                num_missing=common - int(run.sum()),
+                num_alone=len(planned[method] ^ planned[reference]),
+                verdict=_verdict_without_pairs(comparison, int(run.sum())),
             )
         )
     return comparisons
+
+
+def _verdict_without_pairs(comparison: Comparison, num_run: int) -> Verdict:
+    if comparison.num_pairs or not num_run:
+        return comparison.verdict
+    return Verdict.WITHOUT_SCORE
 
 
 def _comparison(

@@ -68,11 +68,13 @@ def independent_cost_curve(
         return total
 
     everything = np.ones(count, dtype=bool)
+    whole = expected(everything)
+    without = [expected(member != group) for group in range(groups)] if np.ptp(read) else [whole]
     freedom = np.minimum(groups, spent.sum() / budgets) - 1
     return Curve(
         budgets=budgets,
-        score=expected(everything),
-        replicates=np.stack([expected(member != group) for group in range(groups)]),
+        score=whole,
+        replicates=np.stack(without),
         freedom=np.maximum(freedom, 1.0),
     )
 

@@ -1,4 +1,4 @@
-"""Intervals for the mean of few values, and for a share: `calibration.md` shows what they hold."""
+"""Intervals for the mean of few values, and for a share; `calibration/table.md` tests them."""
 
 import math
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class Interval(NamedTuple):
 def mean_interval(
     values: npt.ArrayLike, rng: np.random.Generator, *, confidence: float = 0.95
 ) -> Interval:
-    """Return the mean with the interval that `calibration.md` chose for few values.
+    """Return the mean with the interval that `calibration/table.md` chose for few values.
 
     It is `studentised_interval` from 5 values on, and Student's below.
 
@@ -97,9 +97,8 @@ def studentised_interval(
     tail = widened_tail(n, confidence) if widened else (1 - confidence) / 2
     t_low, t_high = np.quantile(_t_values(drawn, mean), [tail, 1 - tail], method="inverted_cdf")
     furthest = _MOST_STUDENTS * (student_interval(sample, confidence=confidence).high - mean)
-    return Interval(
-        mean, mean - min(t_high * error, furthest), mean + min(-t_low * error, furthest)
-    )
+    below, above = (min(float(t) * error, furthest) for t in (t_high, -t_low))
+    return Interval(mean, mean - below, mean + above)
 
 
 def above_p_value(values: npt.ArrayLike, bound: float, rng: np.random.Generator) -> float:

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.choices import AnalysisChoices
+from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
 
 _WHOLE_NUMBERS_WITH_NULLS = {pa.int64(): pd.Int64Dtype()}.get
@@ -77,9 +78,15 @@ def load_choices(path: Folder) -> AnalysisChoices:
     """Return how the study wants its results to be compared; the defaults for an old ledger.
 
     Raises:
-        UserError: What is recorded is out of its range.
+        UserError: What is recorded is unknown or out of its range.
     """
-    return AnalysisChoices().changed(**Ledger(Path(path)).analysis())
+    try:
+        return AnalysisChoices().changed(**Ledger(Path(path)).analysis())
+    except TypeError as error:
+        raise UserError(
+            f"{Path(path) / 'run.json'} says in a way unknown to this version how to compare "
+            f"results; run the study again"
+        ) from error
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

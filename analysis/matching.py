@@ -44,7 +44,7 @@ def budget_to_match(tuned: Curve, untuned: Curve, *, confidence: float = 0.95) -
     begins where the upper confidence bound of the difference tuned - untuned first reaches zero,
     and ends where the lower bound does (an inversion as of Fieller 1954). The bounds are Student's
     with the jackknife variances of both curves, which share no trial, and with Satterthwaite's
-    degrees of freedom. `calibration.md` shows what the interval covers.
+    degrees of freedom. `calibration/table.md` shows what the interval covers.
 
     Args:
         tuned: Of the baseline.

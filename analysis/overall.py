@@ -32,7 +32,7 @@ def overall(trials: pd.DataFrame, reference: str, *, alpha: float = 0.05) -> Ove
     Only seeds that every method has run on every workload are used, and only methods that were
     run on every workload.
     """
-    compared = trials[trials["role"] != Role.SEARCH]
+    compared = trials[trials["role"] == Role.BASELINE]
     scored = with_scores(compared, floors(trials))
     tables = {
         str(name): paired_scores(group) for name, group in scored.groupby("workload", sort=False)

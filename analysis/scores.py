@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import FloatArray
+from tune_metalr.errors import UserError
 from tune_metalr.trial import Status
 
 SCORE_COLUMNS = ("definition", "status", "test_accuracy")
@@ -25,6 +26,10 @@ COST_COLUMNS = (
     "lost_seconds",
 )
 """Columns of the ledger that `device_seconds` needs, and gradient evaluations."""
+
+
+MISSING = "missing"
+"""Stands for the status of a trial that was never run."""
 
 
 class Scores(NamedTuple):
@@ -97,12 +102,12 @@ def paired_scores(frame: pd.DataFrame) -> Scores:
         frame: Of `with_scores`, of one workload.
 
     Raises:
-        ValueError: A method has two trials of one seed: their mean would hide that.
+        UserError: A method has two trials of one seed: their mean would hide that.
     """
     twice = frame.duplicated(["method", "seed"])
     if twice.any():
         row = frame[twice].iloc[0]
-        raise ValueError(f"method '{row['method']}' has two trials of seed {row['seed']}")
+        raise UserError(f"method '{row['method']}' has two trials of seed {row['seed']}")
     methods = tuple(frame["method"].unique())
     table = frame.pivot(index="method", columns="seed", values="score").reindex(methods)
     table = table.sort_index(axis=1)

@@ -9,14 +9,18 @@ import pandas as pd
 
 from analysis.arrays import FloatArray
 from analysis.budgets import selection_ranks
-from analysis.scores import COST_COLUMNS, SCORE_COLUMNS, device_seconds, with_scores
+from analysis.scores import (
+    COST_COLUMNS,
+    MISSING,
+    SCORE_COLUMNS,
+    device_seconds,
+    with_scores,
+)
 from tune_metalr.errors import UserError
 from tune_metalr.trial import Role, Status, canonical_json
 
 COLUMNS = (*SCORE_COLUMNS, *COST_COLUMNS, "validation_accuracy", "validation_loss_nats")
 """Columns of the ledger that searches need."""
-
-MISSING = "missing"
 
 _INDEPENDENT_SAMPLER = "random"
 
@@ -33,6 +37,9 @@ class TunedBaseline(NamedTuple):
     sampler: str
     pruner: str | None
     num_repeats: int
+    """That have any result."""
+    lengths: tuple[int, ...]
+    """Trials of each repeat that could be used; 0 for a repeat that has no result yet."""
     counts: Counter[str]
     """Proposals by status of their trial; those left out of the arrays included."""
     selection: FloatArray
@@ -102,15 +109,18 @@ def _baseline(group: pd.DataFrame) -> TunedBaseline | None:
         None if pd.isna(name) else str(name)
         for name in group[["workload", "search", "sampler", "pruner"]].iloc[0]
     )
-    repeats = [_recorded(repeat) for _, repeat in group.groupby("search_id", sort=True)]
-    if sampler == _INDEPENDENT_SAMPLER and pruner is None:
-        # Any of them could have been asked first: a trial that is missing leaves no gap.
-        used = [group[group["status"].notna()]]
-    else:
-        shortest = min(len(repeat) for repeat in repeats)
-        used = [repeat.iloc[:shortest] for repeat in repeats]
-    if not len(used[0]):
+    independent = sampler == _INDEPENDENT_SAMPLER and pruner is None
+    repeats = [
+        # Any independent trial could have been asked first: one that is missing leaves no gap.
+        repeat[repeat["status"].notna()] if independent else _recorded(repeat)
+        for _, repeat in group.groupby("search_id", sort=True)
+    ]
+    lengths = tuple(len(repeat) for repeat in repeats)
+    begun = [repeat for repeat in repeats if len(repeat)]
+    if not begun:
         return None
+    shortest = min(len(repeat) for repeat in begun)
+    used = [pd.concat(begun)] if independent else [repeat.iloc[:shortest] for repeat in begun]
     rows = pd.concat(used)
     shape = (len(used), len(used[0]))
 
@@ -118,20 +128,23 @@ def _baseline(group: pd.DataFrame) -> TunedBaseline | None:
         return values.to_numpy(dtype=np.float64).reshape(shape)
 
     completed = rows["status"] == Status.COMPLETED
+    fresh = rows["fresh_score"].where(completed)  # what diverged is never selected
     accuracy = rows["validation_accuracy"].where(completed).to_numpy(dtype=np.float64)
     loss = rows["validation_loss_nats"].where(completed).to_numpy(dtype=np.float64)
-    gradients, seconds = _charged(rows["gradient_evaluations"]), _charged(rows["device_seconds"])
+    gradients = _every_cost(rows["gradient_evaluations"])
+    seconds = _every_cost(rows["device_seconds"])
     return TunedBaseline(
         workload=str(workload),
         search=str(search),
         sampler=str(sampler),
         pruner=pruner,
-        num_repeats=len(repeats),
+        num_repeats=len(begun),
+        lengths=lengths,
         counts=Counter(str(status) for status in group["status"].fillna(MISSING)),
         selection=selection_ranks(accuracy, loss).reshape(shape),
         deployed=array(rows["score"]),
-        configuration=array(rows["fresh_score"].fillna(rows["score"])),
-        was_rerun=array(rows["fresh_score"].notna()),
+        configuration=array(fresh.fillna(rows["score"])),
+        was_rerun=array(fresh.notna()),
         gradient_evaluations=None if gradients is None else array(gradients),
         device_seconds=None if seconds is None else array(seconds),
     )
@@ -143,10 +156,13 @@ def _recorded(repeat: pd.DataFrame) -> pd.DataFrame:
     return repeat.iloc[: missing[0]] if len(missing) else repeat
 
 
-def _charged(costs: pd.Series) -> pd.Series | None:
-    """Return every trial's cost; one that left none is charged the mean of the others."""
+def _every_cost(costs: pd.Series) -> pd.Series | None:
+    """Return every trial's cost; one that left none is charged the mean of the others.
+
+    `None` if no trial left any: all broke before their first step.
+    """
     known = costs.astype("float64")
-    return None if known.isna().all() else known.fillna(known.mean())
+    return known.fillna(known.mean()) if known.sum() > 0 else None
 
 
 def _fresh_scores(trials: pd.DataFrame) -> dict[str, float]:

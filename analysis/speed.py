@@ -35,6 +35,16 @@ class MethodSpeed(NamedTuple):
     """Of training, without evaluations."""
 
 
+class Profile(NamedTuple):
+    """Scores of all methods, and what they rest on."""
+
+    scores: list["ProfileScore"]
+    workloads: list[str]
+    """That every method ran."""
+    left_out: list[str]
+    """That some method did not run."""
+
+
 class ProfileScore(NamedTuple):
     """AlgoPerf's score of one method over workloads; relative to the methods that are compared."""
 
@@ -48,32 +58,30 @@ class ProfileScore(NamedTuple):
 def times_to_target(trials: pd.DataFrame) -> list[MethodSpeed]:
     """Return every method's times, of all its runs that were started; a miss is infinite.
 
-    Trials of searches and trials that were never run are left out.
+    Trials of searches, their finals, and trials that were never run are left out.
     """
-    started = trials[(trials["role"] != Role.SEARCH) & trials["status"].notna()]
+    started = trials[(trials["role"] == Role.BASELINE) & trials["status"].notna()]
     with_target = started.dropna(subset=["target_accuracy"])
     groups = with_target.groupby(["workload", "method"], sort=False)
     return [_speed(str(workload), str(method), group) for (workload, method), group in groups]
 
 
-def profile(speeds: list[MethodSpeed]) -> list[ProfileScore]:
-    """Score methods by their median epochs to target, on the workloads that all of them ran.
-
-    Returns:
-        Nothing if no workload was run by every method.
-    """
+def profile(speeds: list[MethodSpeed]) -> Profile:
+    """Score methods by their median epochs to target, on the workloads that all of them ran."""
     methods = list(dict.fromkeys(speed.method for speed in speeds))
     medians = {(speed.method, speed.workload): speed.epochs.median for speed in speeds}
     workloads = dict.fromkeys(speed.workload for speed in speeds)
     common = [w for w in workloads if all((m, w) in medians for m in methods)]
+    left_out = [workload for workload in workloads if workload not in common]
     if not common:
-        return []
+        return Profile([], [], left_out)
     times = np.array([[medians[method, workload] for workload in common] for method in methods])
     trapezoid = profile_scores(times).trapezoid
-    return [
+    scores = [
         ProfileScore(method, exact, float(official))
         for method, exact, official in zip(methods, score_ranges(times), trapezoid, strict=True)
     ]
+    return Profile(scores, common, left_out)
 
 
 def _speed(workload: str, method: str, group: pd.DataFrame) -> MethodSpeed:

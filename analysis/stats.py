@@ -124,7 +124,8 @@ def non_inferiority_p_value(
     """
     if not margin > 0:
         raise ValueError("a margin must be above 0")
-    shifted = finite(differences, "the differences") + margin
+    # A difference of just the margin must not be decided by rounding.
+    shifted = np.round(finite(differences, "the differences") + margin, _DECIMALS)
     return max(
         sign_flip_p_value(shifted, alternative=Alternative.GREATER, rng=rng),
         above_p_value(shifted, 0.0, rng),
@@ -215,6 +216,7 @@ def _all_sums(magnitudes: FloatArray) -> FloatArray:
 
 
 def _share_of_draws(magnitudes: FloatArray, threshold: float, rng: np.random.Generator) -> float:
+    magnitudes = np.sort(magnitudes)  # the order of rows must not matter
     reached, left = 1, _DRAWS
     while left:
         size = min(left, _DRAWN_AT_ONCE)

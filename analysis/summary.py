@@ -7,13 +7,18 @@ import numpy as np
 import pandas as pd
 
 from analysis.intervals import Interval, mean_interval, wilson_interval
-from analysis.scores import COST_COLUMNS, SCORE_COLUMNS, device_seconds, floors, with_scores
+from analysis.scores import (
+    COST_COLUMNS,
+    MISSING,
+    SCORE_COLUMNS,
+    device_seconds,
+    floors,
+    with_scores,
+)
 from tune_metalr.trial import Role, Status
 
-COLUMNS = (*SCORE_COLUMNS, *COST_COLUMNS, "validation_accuracy")
+COLUMNS = (*SCORE_COLUMNS, *COST_COLUMNS)
 """Columns of the ledger that a summary needs."""
-
-MISSING = "missing"
 
 
 class MethodSummary(NamedTuple):

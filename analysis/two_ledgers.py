@@ -46,7 +46,7 @@ class CellDifference(NamedTuple):
 
 
 def compare_ledgers(first: pd.DataFrame, second: pd.DataFrame) -> list[CellDifference]:
-    """Compare two frames of `load_trials`, paired by workload, method and seed.
+    """Compare the untuned methods of two frames of `load_trials`, by workload, method and seed.
 
     Raises:
         UserError: They have no trial in common.
@@ -76,7 +76,7 @@ def _is_hypothesis(cell: CellDifference) -> bool:
 
 
 def _prepared(frame: pd.DataFrame, floor: dict[str, float]) -> pd.DataFrame:
-    shown = with_scores(frame[frame["role"] != Role.SEARCH], floor)
+    shown = with_scores(frame[frame["role"] == Role.BASELINE], floor)
     shown = shown.assign(device_seconds=device_seconds(shown))
     if shown.duplicated(_KEY).any():
         raise UserError("a ledger has two trials of one workload, method and seed")

@@ -485,7 +485,11 @@ def test_one_untuned_seed_has_no_error():
 def test_equal_scores_have_no_error():
     curve = constant_curve([0.7] * 5, np.array([1.0, 2.0]))
     assert curve.variance == pytest.approx([0, 0], abs=1e-30)
-    assert independent_curve(range(8), [0.7] * 8).variance == pytest.approx([0, 0], abs=1e-30)
+
+
+def test_trials_that_all_score_the_same_say_nothing_of_others():
+    assert np.isinf(independent_curve(range(8), [0.7] * 8).variance).all()
+    assert np.isinf(mean_of_repeats(np.arange(1.0, 3), np.full((10, 2), 0.7)).variance).all()
 
 
 @pytest.mark.parametrize("missing", [math.nan, math.inf])

@@ -17,7 +17,7 @@ def rows(ledger):
     folder = ledger.finish()
     return {
         (row.method, row.baseline.label): row
-        for row in catching_up(load_trials(folder), load_searches(folder))
+        for row in catching_up(load_trials(folder), load_searches(folder)).rows
     }
 
 
@@ -117,13 +117,44 @@ def test_one_untuned_seed_leaves_everything_open(tmp_path):
 
 def test_a_method_that_always_diverged_is_matched_at_once(tmp_path):
     row = rows(study(tmp_path, [Status.DIVERGED] * 10))["metalr", "adamw random"]
-    assert (row.trials.budget, row.trials.low, row.trials.high) == (1, 1, 1)
+    assert (row.trials.budget, row.trials.low) == (1, 1)
 
 
-def test_a_search_that_always_diverged_matches_only_what_diverges(tmp_path):
+def test_a_search_that_always_diverged_does_not_show_that_it_always_will(tmp_path):
     row = rows(study(tmp_path, seeds(0.8), [Status.DIVERGED] * 64))["metalr", "adamw random"]
-    assert row.trials.budget == NEVER
-    assert row.trials.more_than == 16
+    assert (row.trials.budget, row.trials.low, row.trials.high) == (NEVER, 1, NEVER)
+    assert row.trials.more_than == 0
+
+
+def test_a_search_whose_trials_all_broke_at_once_has_no_costs(tmp_path):
+    ledger = MadeUpLedger(tmp_path)
+    ledger.add_method("metalr", seeds(0.8))
+    ledger.add_search("adamw", [Status.FAILED] * 16, gradient_evaluations=0, train_seconds=0.0,
+                      evaluation_seconds=0.0)  # fmt: skip
+    row = rows(ledger)["metalr", "adamw random"]
+    assert (row.gradient_evaluations, row.device_seconds, row.cost_ratio) == (None, None, None)
+
+
+def test_runs_that_break_off_early_do_not_make_a_method_cheap(tmp_path):
+    plain = study(tmp_path / "plain", seeds(0.8))
+    broken = study(tmp_path / "broken", seeds(0.8))
+    for seed in (10, 11, 12):
+        broken.add("metalr", seed, Status.DIVERGED, cost=2)
+    ratios = [rows(ledger)["metalr", "adamw random"].cost_ratio for ledger in (plain, broken)]
+    assert ratios[1].within == ratios[0].within
+
+
+def test_what_has_no_row_has_a_reason(tmp_path):
+    ledger = MadeUpLedger(tmp_path)
+    ledger.add_method("metalr", seeds(0.8), workload="a")
+    ledger.add_search("adamw", SEARCH[:7], workload="a")
+    ledger.add_search("adamw", SEARCH, workload="b")
+    folder = ledger.finish()
+    reasons = catching_up(load_trials(folder), load_searches(folder)).left_out
+    assert reasons == [
+        "a, 'adamw random': 7 trials have ended; a curve takes 8.",
+        "b, 'adamw random': no untuned method has run on this workload.",
+    ]
 
 
 @pytest.mark.parametrize("status", [Status.DIVERGED, Status.FAILED, Status.PRUNED])
@@ -157,7 +188,7 @@ def test_searches_answer_for_their_own_workload_alone(tmp_path):
         ledger.add_method("metalr", seeds(0.8), workload=workload)
         ledger.add_search("adamw", SEARCH, workload=workload)
     folder = ledger.finish()
-    found = catching_up(load_trials(folder), load_searches(folder))
+    found = catching_up(load_trials(folder), load_searches(folder)).rows
     assert [row.baseline.workload for row in found] == ["a", "b"]
 
 

@@ -84,13 +84,12 @@ def test_a_diverged_run_stays_in_its_pair(tmp_path):
     accuracies[4] = Status.DIVERGED
     row = compared(with_base(tmp_path, rival=accuracies))["rival"]
     assert row.num_pairs == 10
-    assert row.without_score == 1
     assert row.difference.estimate < 0
 
 
 def test_a_missing_run_leaves_its_pair_out_and_is_counted(tmp_path):
     row = compared(with_base(tmp_path, rival=[*shifted(3.0)[:9], None]))["rival"]
-    assert (row.num_pairs, row.num_unpaired) == (9, 1)
+    assert (row.num_pairs, row.num_missing) == (9, 1)
     assert row.difference.estimate == pytest.approx(0.03, abs=0.001)
 
 
@@ -100,7 +99,7 @@ def test_methods_with_other_seeds_are_not_paired(tmp_path):
         ledger.add("rival", seed, 0.9)
     row = compared(ledger)["rival"]
     assert row.verdict == Verdict.UNPAIRED
-    assert (row.num_pairs, row.num_unpaired) == (0, 20)
+    assert (row.num_pairs, row.num_missing, row.num_alone) == (0, 0, 20)
     assert row.difference is None
     assert math.isnan(row.holm_p)
 
@@ -128,8 +127,21 @@ def test_two_methods_that_always_diverge_have_no_difference(tmp_path):
     for name in ("base", "rival"):
         ledger.add_method(name, [Status.DIVERGED] * 10)
     row = compared(ledger)["rival"]
-    assert row.difference == (0, 0, 0)
-    assert row.without_score == 20
+    assert row.verdict == Verdict.WITHOUT_SCORE
+    assert (row.num_pairs, row.num_without_score) == (0, 10)
+    assert row.difference is None
+
+
+def test_failing_together_does_not_make_two_methods_alike(tmp_path):
+    plain = with_base(tmp_path / "plain", rival=shifted(-1.2))
+    failing = with_base(tmp_path / "failing", rival=shifted(-1.2))
+    for seed in range(10, 20):
+        for method in ("base", "rival"):
+            failing.add(method, seed, Status.DIVERGED)
+    first, second = (compared(ledger)["rival"] for ledger in (plain, failing))
+    assert second.difference == first.difference
+    assert second.non_inferiority_p == first.non_inferiority_p
+    assert second.num_without_score == 10
 
 
 def test_the_seeds_that_a_family_needs_are_told(tmp_path):
@@ -161,7 +173,7 @@ def test_wrong_choices_are_named(tmp_path, choices, line):
 
 
 def test_a_single_method_has_nothing_to_be_compared_with(tmp_path):
-    with pytest.raises(UserError, match="only method"):
+    with pytest.raises(UserError, match="has no rival"):
         compared(with_base(tmp_path))
 
 

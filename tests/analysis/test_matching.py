@@ -149,7 +149,14 @@ def test_few_seeds_widen_the_interval():
 def test_trials_that_all_equal_the_untuned_method_match_it_at_once(count, score):
     tuned = independent_curve(range(count), [score] * count)
     match = budget_to_match(tuned, constant_curve([score] * 10, tuned.budgets))
-    assert (match.budget, match.low, match.high) == (1, 1, 1)
+    assert (match.budget, match.low) == (1, 1)
+    assert match.more_than == 0
+
+
+def test_failures_alone_do_not_show_that_no_trial_succeeds():
+    tuned = independent_curve(range(64), [0.1] * 64)
+    match = budget_to_match(tuned, constant_curve([0.8] * 10, tuned.budgets))
+    assert (match.budget, match.low, match.high) == (NEVER, 1, NEVER)
     assert match.more_than == 0
 
 

@@ -6,6 +6,7 @@ import pytest
 from analysis.load import load_trials
 from analysis.scores import device_seconds, floors, paired_scores, with_scores
 from tests.ledgers import MadeUpLedger
+from tune_metalr.errors import UserError
 from tune_metalr.trial import Status
 
 
@@ -66,5 +67,5 @@ def test_two_trials_of_one_seed_are_refused(tmp_path):
     ledger = MadeUpLedger(tmp_path)
     ledger.add("sgd", 0, 0.5, rate=0.1)
     ledger.add("sgd", 0, 0.6, rate=0.2)
-    with pytest.raises(ValueError, match="two trials of seed 0"):
+    with pytest.raises(UserError, match="two trials of seed 0"):
         paired_scores(scored(ledger))

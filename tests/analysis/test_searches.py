@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from analysis.load import load_searches, load_trials
-from analysis.scores import floors
-from analysis.searches import MISSING, tuned_baselines
+from analysis.scores import MISSING, floors
+from analysis.searches import tuned_baselines
 from tests.ledgers import MadeUpLedger
 from tune_metalr.errors import UserError
 from tune_metalr.trial import Role, Status
@@ -106,6 +106,21 @@ def test_an_adaptive_search_ends_where_a_trial_is_missing_in_any_repeat(ledger):
     (baseline,) = baselines(ledger)
     np.testing.assert_array_equal(baseline.deployed, [[0.5, 0.6], [0.4, 0.5]])
     assert baseline.counts == {Status.COMPLETED: 7, MISSING: 1}
+
+
+def test_a_repeat_that_has_not_begun_does_not_take_the_others_with_it(ledger):
+    ledger.add_search("adamw", [0.5, 0.6, 0.7], sampler="tpe", repeat=0)
+    ledger.add_search("adamw", [None, None, None], sampler="tpe", repeat=1)
+    (baseline,) = baselines(ledger)
+    np.testing.assert_array_equal(baseline.deployed, [[0.5, 0.6, 0.7]])
+    assert (baseline.num_repeats, baseline.lengths) == (1, (3, 0))
+
+
+def test_what_diverged_does_not_borrow_the_score_of_another_run(ledger):
+    ledger.add_search("adamw", [Status.DIVERGED, 0.5], sampler="tpe")
+    ledger.add("adamw", 0, 0.9, role=Role.FINAL, rate=0.001)
+    (baseline,) = baselines(ledger)
+    np.testing.assert_allclose(baseline.configuration, [[0.1, 0.5]])
 
 
 def test_a_search_that_has_not_begun_is_no_baseline(ledger):

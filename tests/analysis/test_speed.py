@@ -74,7 +74,9 @@ def test_profiles_compare_methods_on_the_workloads_that_all_ran(tmp_path):
         add(ledger, "fast", FAST, workload=workload)
         add(ledger, "slow", SLOW, workload=workload)
     add(ledger, "fast", FAST, workload="c")
-    scores = {score.method: score for score in profile(speeds(ledger))}
+    found = profile(speeds(ledger))
+    assert (found.workloads, found.left_out) == (["a", "b"], ["c"])
+    scores = {score.method: score for score in found.scores}
     assert scores["fast"].exact == (1, 1, 1)
     assert scores["slow"].exact.score == pytest.approx(2 / 3)
     assert scores["slow"].exact.high == 1
@@ -84,11 +86,11 @@ def test_there_is_no_profile_without_a_common_workload(tmp_path):
     ledger = MadeUpLedger(tmp_path)
     add(ledger, "fast", FAST, workload="a")
     add(ledger, "slow", SLOW, workload="b")
-    assert profile(speeds(ledger)) == []
+    assert profile(speeds(ledger)) == ([], [], ["a", "b"])
 
 
 def test_a_target_that_nobody_reached_scores_nobody(tmp_path):
     ledger = MadeUpLedger(tmp_path)
     add(ledger, "x", MISS)
     add(ledger, "y", MISS)
-    assert [score.exact.score for score in profile(speeds(ledger))] == [0, 0]
+    assert [score.exact.score for score in profile(speeds(ledger)).scores] == [0, 0]

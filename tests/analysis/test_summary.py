@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from analysis.load import load_trials
-from analysis.summary import MISSING, summarize
+from analysis.scores import MISSING
+from analysis.summary import summarize
 from tests.ledgers import MadeUpLedger
 from tune_metalr.trial import Role, Status
 

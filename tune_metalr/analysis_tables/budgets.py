@@ -1,5 +1,6 @@
 """What `budgets` prints, and what a run ends with."""
 
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -9,13 +10,16 @@ from analysis import catching_up, summary
 from analysis.budgets import FEWEST_REPEATS
 from analysis.catching_up import LEADS_AT, CatchingUp
 from analysis.load import load_searches, load_trials
-from analysis.summary import MISSING, MethodSummary
+from analysis.scores import MISSING
+from analysis.summary import MethodSummary
 from tune_metalr.analysis_tables.numbers import INTERVALS, budget, number, percent, points
 from tune_metalr.cli_tables import table
 from tune_metalr.errors import UserError, nearest
-from tune_metalr.trial import Status
+from tune_metalr.trial import Role, Status
 
 _TROUBLES = (Status.DIVERGED, Status.PRUNED, Status.FAILED, MISSING)
+
+_FEW_RERUNS = 0.5
 
 
 def print_budgets(folder: Path, console: Console, *, method: str | None = None) -> None:
@@ -38,14 +42,16 @@ def print_budgets(folder: Path, console: Console, *, method: str | None = None) 
     if searches.empty:
         console.print("No searches: a budget to match needs a study with a 'searches' section.")
         return
-    rows = catching_up.catching_up(trials, searches)
-    shown = [row for row in rows if method in (None, row.method)]
-    if not shown:
-        console.print("No budget to match: it takes an untuned method and 8 trials of a search.")
-        return
+    answers = catching_up.catching_up(trials, searches)
+    shown = [row for row in answers.rows if method in (None, row.method)]
     for workload, group in groupby(shown, key=lambda row: row.baseline.workload):
         _print_catching_up(workload, list(group), console)
-    _explain_budgets(shown, console)
+    if shown:
+        _explain_budgets(shown, console)
+    else:
+        console.print("No budget to match yet.")
+    for reason in answers.left_out:
+        console.print(f"Left out: {reason}", soft_wrap=True)
 
 
 def _print_methods(rows: list[MethodSummary], console: Console) -> None:
@@ -56,11 +62,12 @@ def _print_methods(rows: list[MethodSummary], console: Console) -> None:
         ["completed", *troubles, "test accuracy, %", *all_runs, "gradients", "device-s"],
     )
     for row in rows:
+        is_untuned = row.role == Role.BASELINE
         shown.add_row(
             row.workload,
-            row.method,
+            row.method if is_untuned else f"{row.method} ({row.role})",
             f"{row.counts[Status.COMPLETED]} of {row.wanted}",
-            *(str(row.counts[kind] or "") for kind in troubles),
+            *(_trouble(row, kind) for kind in troubles),
             percent(row.completed_score, broken=bool(all_runs)),
             *(percent(row.score, broken=True) for _ in all_runs),
             number(row.gradient_evaluations),
@@ -74,15 +81,27 @@ def _print_methods(rows: list[MethodSummary], console: Console) -> None:
     )
 
 
+def _trouble(row: MethodSummary, kind: str) -> str:
+    """Return a count; of divergence, the share with its interval too."""
+    count = row.counts[kind]
+    if kind == Status.DIVERGED and row.diverged and count:
+        low, high = (100 * end for end in row.diverged[1:])
+        return f"{count}\n[{low:.0f}, {high:.0f}] %"
+    return str(count or "")
+
+
 def _print_catching_up(workload: str, rows: list[CatchingUp], console: Console) -> None:
-    shown = table(["method", "tuned by"], ["trials", "gradients", "runs' worth", "device-s"])
+    shown = table(
+        ["method", "tuned by"], ["trials", "more than", "gradients", "runs' worth", "device-s"]
+    )
     console.print()
     shown.title = f"{workload}: tuning until the baseline has caught up"
     for row in rows:
         shown.add_row(
             row.method,
             row.baseline.label,
-            budget(row.trials),
+            budget(row.trials) + "*" * (row.rerun_share < _FEW_RERUNS),
+            number(row.trials.more_than) if row.trials.more_than else "",
             budget(row.gradient_evaluations),
             budget(row.cost_ratio),
             budget(row.device_seconds),
@@ -104,26 +123,36 @@ def _print_catching_up(workload: str, rows: list[CatchingUp], console: Console) 
 
 
 def _explain_budgets(rows: list[CatchingUp], console: Console) -> None:
+    console.print()
     console.print(
-        f"Budgets: until the configuration that the search selects reaches, on fresh seeds, the "
-        f"method's mean; every trial is charged, however it ended. {INTERVALS} A random search of "
-        f"n trials tells of budgets to n / 4. Deployed model: what n trials of tuning select, "
-        f"against the best of n restarts of the method."
+        f"Budgets: until the configuration that the search selects reaches the method's mean on "
+        f"fresh seeds; every trial is charged, however it ended. {INTERVALS} 'never': not within "
+        f"the budgets that the trials tell of. 'More than': a one-sided 95 % claim. Deployed "
+        f"model: what n trials of tuning select, against the best of n restarts of the method."
     )
-    for baseline in {row.baseline.label: row.baseline for row in rows if row.is_range}.values():
+    if any(row.rerun_share < _FEW_RERUNS for row in rows):
         console.print(
-            f"'{baseline.label}' has {baseline.num_repeats} repeats: the brackets are the range "
-            f"over them, not an interval, which takes {FEWEST_REPEATS}."
+            "* Less than half of what is selected there was run again on fresh seeds. The rest "
+            "counts by its own run, whose luck selection favours: the budget is rather too small."
         )
-    own = {r.baseline.label: r.rerun_share for r in rows if r.rerun_share < 0.5}
-    if own:
-        shares = ", ".join(f"{label} {100 * share:.0f} %" for label, share in own.items())
-        console.print(
-            f"Of what is selected, this much was run again on fresh seeds, and the rest counts by "
-            f"its own run: {shares}."
+    baselines = {id(row.baseline): row for row in rows}.values()
+    if any(row.baseline.is_independent for row in baselines):
+        console.print("A random search of n trials tells of budgets to n / 4.")
+    for row in baselines:
+        for note in _notes(row):
+            console.print(f"{row.baseline.workload}, '{row.baseline.label}': {note}.")
+
+
+def _notes(row: CatchingUp) -> Iterator[str]:
+    baseline = row.baseline
+    if row.is_range:
+        yield (
+            f"brackets are the range over {baseline.num_repeats} repeats, not an interval, which "
+            f"takes {FEWEST_REPEATS}"
         )
-    for row in {id(row.baseline): row for row in rows}.values():
-        if missing := row.baseline.counts[MISSING]:
-            console.print(
-                f"{row.baseline.workload}, '{row.baseline.label}': {missing} trials are missing."
-            )
+    if not baseline.is_independent and len(set(baseline.lengths)) > 1:
+        told = min(length for length in baseline.lengths if length)
+        lengths = ", ".join(str(length) for length in baseline.lengths)
+        yield f"its repeats have {lengths} trials so far; told to {told}, of those that have any"
+    if missing := baseline.counts[MISSING]:
+        yield f"{missing} trials are missing"

@@ -9,7 +9,7 @@ from analysis.choices import AnalysisChoices
 from analysis.comparison import Family
 from analysis.load import load_trials
 from analysis.overall import Overall, overall
-from analysis.speed import MethodSpeed, ProfileScore
+from analysis.speed import MethodSpeed, Profile
 from tune_metalr.analysis_tables.numbers import INTERVALS, p_value, percent, points, time
 from tune_metalr.cli_tables import table
 
@@ -29,6 +29,13 @@ def print_comparison(folder: Path, choices: AnalysisChoices, console: Console) -
     across = overall(trials, family.reference, alpha=choices.alpha)
     if across:
         _print_overall(across, family.reference, console)
+        absent = [m for m in trials["method"].unique() if m not in across.methods]
+        if absent:
+            console.print(f"Left out, not run on every workload: {', '.join(absent)}.")
+    elif trials["workload"].nunique() > 1:
+        console.print(
+            "No table over workloads: it takes two methods that ran two common seeds on every one."
+        )
 
 
 def _print_family(family: Family, choices: AnalysisChoices, console: Console) -> None:
@@ -52,7 +59,7 @@ def _print_family(family: Family, choices: AnalysisChoices, console: Console) ->
         )
     console.print(shown)
     console.print(
-        f"Against '{family.reference}', paired by seed; exact sign-flip tests, Holm over the "
+        f"Against '{family.reference}', paired by seed; sign-flip tests, Holm over the "
         f"{choices.family}, alpha {choices.alpha:g}. 'As good': worse by less than "
         f"{100 * choices.margin:g} points, if at all. {INTERVALS}"
     )
@@ -60,22 +67,30 @@ def _print_family(family: Family, choices: AnalysisChoices, console: Console) ->
 
 
 def _warn_of_comparisons(family: Family, console: Console) -> None:
-    fewest = min(row.num_pairs for row in family.comparisons)
-    if fewest < family.seeds_needed:
+    rows = family.comparisons
+    if few := sum(row.num_pairs < family.seeds_needed for row in rows):
         console.print(
-            f"With {fewest} paired seeds no difference of this family can be significant on its "
-            f"own: it takes {family.seeds_needed}."
+            f"{few} of {len(rows)} comparisons have fewer than {family.seeds_needed} pairs, "
+            f"without which no difference of this family can be significant on its own."
         )
-    if without := sum(row.without_score for row in family.comparisons):
-        console.print(
-            f"{without} runs of these pairs have no score and count as guessing, or as the worst "
-            f"run."
-        )
-    if unpaired := sum(row.num_unpaired for row in family.comparisons):
-        console.print(f"{unpaired} pairs are incomplete and left out: see 'tune-metalr status'.")
+    notes = {
+        "runs have no score and count as guessing, or as the worst run": family.runs_without_score,
+        "pairs have no score on either side and are left out": sum(
+            row.num_without_score for row in rows
+        ),
+        "pairs lack a run: see 'tune-metalr status'": sum(row.num_missing for row in rows),
+        "seeds belong to one of two methods only and are left out": sum(
+            row.num_alone for row in rows
+        ),
+    }
+    for note, count in notes.items():
+        if count:
+            console.print(f"{count} {note}.")
+    if family.left_out:
+        console.print(f"Without '{family.reference}', and left out: {', '.join(family.left_out)}.")
 
 
-def _print_speeds(speeds: list[MethodSpeed], scores: list[ProfileScore], console: Console) -> None:
+def _print_speeds(speeds: list[MethodSpeed], profile: Profile, console: Console) -> None:
     shown = table(
         ["workload", "method"],
         ["target, %", "reached, %", "median epochs", "ERT epochs", "ERT steps", "ERT s"],
@@ -95,14 +110,19 @@ def _print_speeds(speeds: list[MethodSpeed], scores: list[ProfileScore], console
         "Time to target on validation. A miss is infinite in the median; ERT, the expected running "
         "time until a success, charges it with what it spent."
     )
-    if len(scores) < 2 or not any(score.exact.score for score in scores):
+    if len(profile.scores) < 2 or not any(score.exact.score for score in profile.scores):
         return
-    console.print("AlgoPerf score by median epochs [range when one other method is left out]:")
-    for score in sorted(scores, key=lambda each: -each.exact.score):
+    console.print(
+        f"AlgoPerf score by median epochs [range when one other method is left out], on "
+        f"{', '.join(profile.workloads)}:"
+    )
+    for score in sorted(profile.scores, key=lambda each: -each.exact.score):
         console.print(
             f"  {score.method}: {score.exact.score:.3f} [{score.exact.low:.3f}, "
             f"{score.exact.high:.3f}]; 100-point trapezoid {score.trapezoid:.3f}"
         )
+    if profile.left_out:
+        console.print(f"Not run by every method, and left out: {', '.join(profile.left_out)}.")
 
 
 def _print_overall(across: Overall, reference: str, console: Console) -> None:

@@ -25,9 +25,11 @@ def compact(value: float) -> str:
     """Return a count in at most five characters or so."""
     if value == NEVER:
         return "never"
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if value >= size:
-            return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        # What would be rounded up to the next letter belongs to it.
+        if value >= 0.9995 * size:
+            scaled = value / (1e3 if letter == "k" else size)
+            return f"{scaled:.4g}{letter}" if scaled >= 999.5 else f"{scaled:.3g}{letter}"
     return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:.1f}"
 
 
@@ -42,10 +44,10 @@ def points(interval: Interval | None, *, broken: bool = False) -> str:
 
 
 def _bracketed(interval: Interval, *, digits: int = 2, sign: str = "", broken: bool = False) -> str:
-    value = f"{100 * interval.estimate:{sign}.{digits}f}"
+    value = f"{_plain(interval.estimate, digits):{sign}.{digits}f}"
     if math.isinf(interval.low):
         return f"{value}{_BREAK[broken]}[one run]"
-    low, high = (f"{100 * end:.{digits}f}" for end in interval[1:])
+    low, high = (f"{_plain(end, digits):.{digits}f}" for end in interval[1:])
     return f"{value}{_BREAK[broken]}[{low}, {high}]"
 
 
@@ -56,9 +58,14 @@ def number(value: float | None) -> str:
 
 def time(value: float) -> str:
     """Return a time to target; a miss is 'never'."""
-    return f"{value:.3g}" if value < 1000 else compact(value)
+    return f"{value:.3g}" if value < 999 else compact(value)
 
 
 def p_value(value: float) -> str:
     """Return a p-value, or '-' where nothing was tested."""
     return "-" if math.isnan(value) else f"{value:.2g}"
+
+
+def _plain(share: float, digits: int) -> float:
+    """Return percent, rounded; what is rounded to 0 has no sign."""
+    return round(100 * share, digits) + 0.0
