@@ -48,3 +48,18 @@ def paired(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[FloatArray, Flo
     if len(left) != len(right):
         raise ValueError(f"{len(left)} values cannot be paired with {len(right)}")
     return left, right
+
+
+def same_shape(
+    selection: npt.ArrayLike, score: npt.ArrayLike, *, ndim: int = 1
+) -> tuple[FloatArray, FloatArray]:
+    """Return what selects and what is read as arrays of one shape.
+
+    Raises:
+        ValueError: The shapes differ, or a value is missing or infinite.
+    """
+    chosen = finite(selection, "the selection", ndim=ndim)
+    read = finite(score, "the scores", ndim=ndim)
+    if chosen.shape != read.shape:
+        raise ValueError(f"selection {chosen.shape} and scores {read.shape} do not match")
+    return chosen, read

@@ -90,7 +90,7 @@ def median_best(values: npt.ArrayLike, n: int) -> float:
 def _largest_deviation(curve: Curve, rng: np.random.Generator, confidence: float) -> float:
     """Return the quantile of max over budgets of |mean* - mean| / error* over resamples."""
     groups = len(curve.replicates)
-    pseudo = (groups - 1) * (curve.replicates.mean(axis=0) - curve.replicates)
+    pseudo = curve.pseudo_values - curve.pseudo_values.mean(axis=0)
     counts = rng.multinomial(groups, np.full(groups, 1 / groups), size=_DRAWS) / groups
     mean = counts @ pseudo
     variance = (counts @ pseudo**2 - mean**2) / (groups - 1)

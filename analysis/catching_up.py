@@ -6,15 +6,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import FloatArray
+from analysis.best_of_n import expected_selected
 from analysis.budgets import (
     FEWEST_REPEATS,
     TRIALS_PER_BUDGET,
     Curve,
-    best_weights,
     constant_curve,
     independent_curve,
     repeated_curve,
-    selection_ranks,
 )
 from analysis.costs import independent_cost_curve, repeated_cost_curve
 from analysis.intervals import Interval
@@ -26,7 +25,7 @@ from analysis.matching import (
     range_to_match,
 )
 from analysis.scores import floors, with_scores
-from analysis.searches import COLUMNS, TunedBaseline, tuned_baselines
+from analysis.searches import COLUMNS, TunedBaseline, selection_of, tuned_baselines
 from tune_metalr.trial import Role, Status
 
 __all__ = ["COLUMNS", "LEADS_AT", "CatchingUp", "catching_up"]
@@ -149,6 +148,8 @@ def cost_curve(baseline: TunedBaseline, cost: FloatArray, floor: float) -> Curve
 
 def _left_out(baseline: TunedBaseline, workloads: set[str]) -> str | None:
     name = f"{baseline.workload}, '{baseline.label}'"
+    if not baseline.num_trials:
+        return f"{name}: no trial has ended yet."
     if baseline.is_independent and baseline.num_trials < _FEWEST_TRIALS:
         return f"{name}: {baseline.num_trials} trials have ended; a curve takes {_FEWEST_TRIALS}."
     if baseline.workload not in workloads:
@@ -159,14 +160,12 @@ def _left_out(baseline: TunedBaseline, workloads: set[str]) -> str | None:
 def _untuned(group: pd.DataFrame) -> _Untuned:
     ordered = group.sort_values("seed")
     completed = ordered["status"] == Status.COMPLETED
-    accuracy = ordered["validation_accuracy"].where(completed).to_numpy(dtype=np.float64)
-    loss = ordered["validation_loss_nats"].where(completed).to_numpy(dtype=np.float64)
     # Of completed runs: runs that broke off early must not make the method look cheap.
     runs = ordered[completed] if completed.any() else ordered
     gradients = float(runs["gradient_evaluations"].astype("float64").mean())
     return _Untuned(
         scores=ordered["score"].to_numpy(dtype=np.float64),
-        selection=selection_ranks(accuracy, loss),
+        selection=selection_of(ordered),
         gradient_evaluations=gradients if gradients > 0 else None,
     )
 
@@ -228,6 +227,4 @@ def _rerun_share(baseline: TunedBaseline, budget: int) -> float:
     """Return the probability that what a budget selects was run again."""
     if not baseline.is_independent:
         return float(trial_curve(baseline, baseline.was_rerun).score[budget - 1])
-    order = np.argsort(baseline.selection[0], kind="stable")
-    weights = best_weights(baseline.num_trials, [budget])[0]
-    return float(weights @ baseline.was_rerun[0][order])
+    return float(expected_selected(baseline.selection[0], baseline.was_rerun[0], [budget])[0])

@@ -9,14 +9,13 @@ import pandas as pd
 
 from analysis.arrays import FloatArray
 from analysis.choices import AnalysisChoices
+from analysis.effects import cliffs_delta, probability_of_improvement
 from analysis.intervals import Interval, mean_interval
 from analysis.scores import SCORE_COLUMNS, floors, paired_scores, with_scores
 from analysis.stats import (
-    cliffs_delta,
     equivalence_p_value,
     holm,
     non_inferiority_p_value,
-    probability_of_improvement,
     seeds_needed,
     sign_flip_p_value,
     wilcoxon_p_value,
@@ -107,26 +106,27 @@ def compare_methods(trials: pd.DataFrame, choices: AnalysisChoices) -> Family:
     ]
     if not found:
         raise UserError(f"'{reference}' has no rival: there is nothing to compare it with")
-    sizes: dict[str, int] = {}
+    families: dict[str, list[Comparison]] = {}
     for comparison in found:
-        sizes[_family_of(comparison, choices)] = sizes.get(_family_of(comparison, choices), 0) + 1
-    adjusted = [item for name in sizes for item in _adjusted(_members(found, name, choices))]
+        name = comparison.workload if choices.family == "workload" else "study"
+        families.setdefault(name, []).append(comparison)
+    compared_workloads = {comparison.workload for comparison in found}
     return Family(
         reference=reference,
-        comparisons=[_judged(comparison, choices) for comparison in adjusted],
-        seeds_needed=seeds_needed(max(sizes.values()), choices.alpha),
+        comparisons=[
+            _judged(comparison, choices)
+            for family in families.values()
+            for comparison in _adjusted(family)
+        ],
+        seeds_needed=seeds_needed(max(map(len, families.values())), choices.alpha),
         runs_without_score=int(_without_score(compared).sum()),
-        left_out=[w for w in compared["workload"].unique() if w not in _workloads(found)],
+        left_out=[w for w in compared["workload"].unique() if w not in compared_workloads],
     )
 
 
 def _without_score(trials: pd.DataFrame) -> pd.Series:
     """Return which trials were run and have no score."""
     return trials["status"].notna() & (trials["status"] != Status.COMPLETED)
-
-
-def _workloads(comparisons: list[Comparison]) -> set[str]:
-    return {comparison.workload for comparison in comparisons}
 
 
 def _reference(trials: pd.DataFrame, choices: AnalysisChoices) -> str:
@@ -204,16 +204,6 @@ def _comparison(
         cliffs_delta=cliffs_delta(values, base),
         verdict=Verdict.UNDECIDED,
     )
-
-
-def _family_of(comparison: Comparison, choices: AnalysisChoices) -> str:
-    return comparison.workload if choices.family == "workload" else ""
-
-
-def _members(
-    comparisons: list[Comparison], name: str, choices: AnalysisChoices
-) -> list[Comparison]:
-    return [each for each in comparisons if _family_of(each, choices) == name]
 
 
 def _adjusted(family: list[Comparison]) -> list[Comparison]:

@@ -3,15 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from analysis.arrays import FloatArray
-from analysis.budgets import (
-    TRIALS_PER_BUDGET,
-    Curve,
-    expected_selected,
-    incumbents,
-    mean_of_repeats,
-    same_shape,
-)
+from analysis.arrays import FloatArray, same_shape
+from analysis.best_of_n import expected_selected, incumbents
+from analysis.budgets import TRIALS_PER_BUDGET, Curve, mean_of_repeats
 
 _ORDERS = 250
 _GROUPS = 20

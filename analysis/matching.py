@@ -80,10 +80,9 @@ def lead_at(
         ValueError: The budgets of the curves differ.
     """
     difference, error, freedom = _difference(tuned, untuned)
-    places = np.flatnonzero(tuned.budgets <= budget * (1 + 1e-9))
-    if not len(places) or budget > tuned.budgets[-1] * (1 + 1e-9):
+    place = _place(tuned.budgets, budget)
+    if place is None:
         return None
-    place = places[-1]
     lead = -float(difference[place])
     half = float(_half_width(error, freedom, (1 + confidence) / 2)[place])
     return Interval(lead, lead - half, lead + half)
@@ -119,13 +118,14 @@ def range_of_leads(tuned: Curve, untuned: Curve, budget: float) -> Interval | No
     Raises:
         ValueError: The budgets differ.
     """
-    lead = lead_at(tuned, untuned, budget)
-    if lead is None:
+    difference = _difference(tuned, untuned)[0]
+    place = _place(tuned.budgets, budget)
+    if place is None:
         return None
-    place = np.searchsorted(tuned.budgets, budget * (1 + 1e-9), side="right") - 1
+    lead = -float(difference[place])
     single = untuned.score[place] - tuned.pseudo_values[:, : place + 1].max(axis=1)
-    ends = [lead.estimate, *(float(value) for value in single)]
-    return Interval(lead.estimate, min(ends), max(ends))
+    ends = [lead, *(float(value) for value in single)]
+    return Interval(lead, min(ends), max(ends))
 
 
 def _difference(tuned: Curve, untuned: Curve) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -141,6 +141,14 @@ def _difference(tuned: Curve, untuned: Curve) -> tuple[FloatArray, FloatArray, F
     freedom = np.ones(len(total))
     freedom[known] = total[known] ** 2 / spread[known]
     return difference, np.sqrt(total), freedom
+
+
+def _place(budgets: FloatArray, budget: float) -> int | None:
+    """Return the place of the largest budget that a budget affords; `None` beyond the curve."""
+    reach = budget * (1 + 1e-9)
+    place = int(np.searchsorted(budgets, reach, side="right")) - 1
+    beyond = budget > budgets[-1] * (1 + 1e-9)
+    return None if place < 0 or beyond else place
 
 
 def _half_width(error: FloatArray, freedom: FloatArray, level: float) -> FloatArray:

@@ -7,8 +7,8 @@ import pandas as pd
 
 from analysis.across import FEWEST_BLOCKS, MethodsAcross, Ranking, across_workloads, rank_methods
 from analysis.arrays import FloatArray
+from analysis.effects import probability_of_improvement
 from analysis.scores import Scores, chance_accuracies, floors, paired_scores, with_scores
-from analysis.stats import probability_of_improvement
 from tune_metalr.trial import Role
 
 
@@ -17,6 +17,8 @@ class Overall(NamedTuple):
 
     methods: tuple[str, ...]
     workloads: tuple[str, ...]
+    left_out: list[str]
+    """Methods that were not run on every workload."""
     num_seeds: int
     """Common to all methods and workloads."""
     across: MethodsAcross
@@ -37,7 +39,8 @@ def overall(trials: pd.DataFrame, reference: str, *, alpha: float = 0.05) -> Ove
     tables = {
         str(name): paired_scores(group) for name, group in scored.groupby("workload", sort=False)
     }
-    methods = [m for m in scored["method"].unique() if all(m in t.methods for t in tables.values())]
+    names = list(scored["method"].unique())
+    methods = [name for name in names if all(name in t.methods for t in tables.values())]
     seeds = _common_seeds(list(tables.values()), methods)
     if min(len(tables), len(methods), len(seeds)) < 2 or reference not in methods:
         return None
@@ -48,6 +51,7 @@ def overall(trials: pd.DataFrame, reference: str, *, alpha: float = 0.05) -> Ove
     return Overall(
         methods=tuple(methods),
         workloads=tuple(tables),
+        left_out=[name for name in names if name not in methods],
         num_seeds=len(seeds),
         across=across_workloads(
             (scores - lowest) / (1 - lowest), np.random.default_rng(0), reference=place

@@ -28,10 +28,6 @@ COST_COLUMNS = (
 """Columns of the ledger that `device_seconds` needs, and gradient evaluations."""
 
 
-MISSING = "missing"
-"""Stands for the status of a trial that was never run."""
-
-
 class Scores(NamedTuple):
     """The methods of one workload, paired by seed."""
 

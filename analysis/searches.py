@@ -8,16 +8,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import FloatArray
-from analysis.budgets import selection_ranks
-from analysis.scores import (
-    COST_COLUMNS,
-    MISSING,
-    SCORE_COLUMNS,
-    device_seconds,
-    with_scores,
-)
+from analysis.best_of_n import selection_ranks
+from analysis.scores import COST_COLUMNS, SCORE_COLUMNS, device_seconds, with_scores
 from tune_metalr.errors import UserError
-from tune_metalr.trial import Role, Status, canonical_json
+from tune_metalr.trial import MISSING, Role, Status, canonical_json
 
 COLUMNS = (*SCORE_COLUMNS, *COST_COLUMNS, "validation_accuracy", "validation_loss_nats")
 """Columns of the ledger that searches need."""
@@ -37,7 +31,7 @@ class TunedBaseline(NamedTuple):
     sampler: str
     pruner: str | None
     num_repeats: int
-    """That have any result."""
+    """That have any result; without one, the arrays are empty."""
     lengths: tuple[int, ...]
     """Trials of each repeat that could be used; 0 for a repeat that has no result yet."""
     counts: Counter[str]
@@ -99,12 +93,20 @@ def tuned_baselines(
         fresh_score=[fresh.get(configuration, np.nan) for configuration in _configurations(scored)],
     )
     groups = scored.groupby(["workload", "search", "sampler", "pruner"], sort=False, dropna=False)
-    baselines = (_baseline(group) for _, group in groups)
-    return [baseline for baseline in baselines if baseline is not None]
+    return [_baseline(group) for _, group in groups]
 
 
-def _baseline(group: pd.DataFrame) -> TunedBaseline | None:
-    """Return all repeats of one sampler on one space and workload; `None` if nothing has ended."""
+def selection_of(rows: pd.DataFrame) -> FloatArray:
+    """Return what selects among trials, shape (rows,); only a completed one has a score."""
+    scored = rows[["validation_accuracy", "validation_loss_nats"]].where(
+        rows["status"] == Status.COMPLETED
+    )
+    accuracy, loss = scored.to_numpy(dtype=np.float64, na_value=np.nan).T
+    return selection_ranks(accuracy, loss)
+
+
+def _baseline(group: pd.DataFrame) -> TunedBaseline:
+    """Return all repeats of one sampler on one space and workload."""
     workload, search, sampler, pruner = (
         None if pd.isna(name) else str(name)
         for name in group[["workload", "search", "sampler", "pruner"]].iloc[0]
@@ -116,9 +118,7 @@ def _baseline(group: pd.DataFrame) -> TunedBaseline | None:
         for _, repeat in group.groupby("search_id", sort=True)
     ]
     lengths = tuple(len(repeat) for repeat in repeats)
-    begun = [repeat for repeat in repeats if len(repeat)]
-    if not begun:
-        return None
+    begun = [repeat for repeat in repeats if len(repeat)] or repeats[:1]
     shortest = min(len(repeat) for repeat in begun)
     used = [pd.concat(begun)] if independent else [repeat.iloc[:shortest] for repeat in begun]
     rows = pd.concat(used)
@@ -129,8 +129,6 @@ def _baseline(group: pd.DataFrame) -> TunedBaseline | None:
 
     completed = rows["status"] == Status.COMPLETED
     fresh = rows["fresh_score"].where(completed)  # what diverged is never selected
-    accuracy = rows["validation_accuracy"].where(completed).to_numpy(dtype=np.float64)
-    loss = rows["validation_loss_nats"].where(completed).to_numpy(dtype=np.float64)
     gradients = _every_cost(rows["gradient_evaluations"])
     seconds = _every_cost(rows["device_seconds"])
     return TunedBaseline(
@@ -138,10 +136,10 @@ def _baseline(group: pd.DataFrame) -> TunedBaseline | None:
         search=str(search),
         sampler=str(sampler),
         pruner=pruner,
-        num_repeats=len(begun),
+        num_repeats=sum(length > 0 for length in lengths),
         lengths=lengths,
         counts=Counter(str(status) for status in group["status"].fillna(MISSING)),
-        selection=selection_ranks(accuracy, loss).reshape(shape),
+        selection=selection_of(rows).reshape(shape),
         deployed=array(rows["score"]),
         configuration=array(fresh.fillna(rows["score"])),
         was_rerun=array(fresh.notna()),

@@ -7,15 +7,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.intervals import Interval, mean_interval, wilson_interval
-from analysis.scores import (
-    COST_COLUMNS,
-    MISSING,
-    SCORE_COLUMNS,
-    device_seconds,
-    floors,
-    with_scores,
-)
-from tune_metalr.trial import Role, Status
+from analysis.scores import COST_COLUMNS, SCORE_COLUMNS, device_seconds, floors, with_scores
+from tune_metalr.trial import MISSING, Role, Status
 
 COLUMNS = (*SCORE_COLUMNS, *COST_COLUMNS)
 """Columns of the ledger that a summary needs."""

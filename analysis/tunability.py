@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.arrays import FloatArray, finite
-from analysis.budgets import best_weights, same_shape
+from analysis.best_of_n import best_weights, in_selection_order
 
 
 class Tunability(NamedTuple):
@@ -124,12 +124,7 @@ def _distribution(
     selection: npt.ArrayLike, score: npt.ArrayLike, n: int
 ) -> tuple[FloatArray, FloatArray]:
     """Return the scores that can be selected from n trials, and their probabilities."""
-    chosen, read = same_shape(selection, score)
-    if not 1 <= n <= len(chosen):
-        raise ValueError(f"{len(chosen)} trials are fewer than {n}")
-    order = np.argsort(chosen, kind="stable")
-    weights = best_weights(len(chosen), [n])[0]
+    ties = in_selection_order(selection, score)
+    total = np.concatenate([[0.0], np.cumsum(best_weights(len(ties.scores), [n])[0])])
     # Trials that tie in selection are equally likely to be chosen.
-    _, group, sizes = np.unique(chosen[order], return_inverse=True, return_counts=True)
-    shared = np.bincount(group, weights=weights) / sizes
-    return read[order], shared[group]
+    return ties.scores, (total[ties.first + ties.sizes] - total[ties.first]) / ties.sizes

@@ -7,9 +7,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.arrays import FloatArray
+from analysis.effects import probability_of_improvement
 from analysis.intervals import Interval, mean_interval
 from analysis.scores import COST_COLUMNS, SCORE_COLUMNS, device_seconds, floors, with_scores
-from analysis.stats import holm, probability_of_improvement, sign_flip_p_value
+from analysis.stats import holm, sign_flip_p_value
 from tune_metalr.errors import UserError
 from tune_metalr.trial import Role
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tune_metalr.expansion import expand
 from tune_metalr.methods import method_revision
@@ -21,6 +22,16 @@ from tune_metalr.workloads.places import DataPlaces
 
 REPOSITORY = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "tune_metalr"]
+
+settings.register_profile(
+    "repeatable",
+    deadline=None,
+    max_examples=50,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,14 +1,11 @@
 """Ledgers of made-up results, for what reads them."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from tune_metalr.ledger import Ledger
 from tune_metalr.trial import Role, Status, Trial, WantedTrial, identity_columns
-
-STEPS_PER_EPOCH = 10
 
 
 class MadeUpLedger:
@@ -105,6 +102,3 @@ def outcome(
 def _popped(changes):
     names = ("workload", "rate", "epochs")
     return {name: changes.pop(name) for name in names if name in changes}
-
-
-__all__ = ["MadeUpLedger", "json", "made_up_trial", "outcome"]

@@ -36,11 +36,11 @@ ARROWS = {
     "progress": {"dealer"},
     "driver": {
         "attempts", "checkpoints", "dealer", "fork_server", "ledger", "progress", "provenance",
-        "ray_pool", "work_order",
+        "ray_pool", "signals", "work_order",
     },
     "runner": {
         "checkpoints", "dealer", "driver", "expansion", "fork_server", "ledger", "lock",
-        "provenance", "status", "study", "study_file", "work_order", "workloads",
+        "provenance", "signals", "status", "study", "study_file", "work_order", "workloads",
     },
     "status": {"ledger"},
     "timing": {"training", "workloads"},

@@ -1,5 +1,6 @@
 import pytest
 
+from analysis.stats import seeds_needed
 from tune_metalr.expansion import expand
 from tune_metalr.plan import num_comparisons, plan_study, smallest_p_value
 from tune_metalr.study_file import load_study
@@ -13,6 +14,15 @@ def test_the_smallest_p_value_is_that_of_all_signs_alike():
     assert smallest_p_value(10, 4) == pytest.approx(8 / 1024)
     assert smallest_p_value(3, 12) == 1.0
     assert smallest_p_value(5, 0) == pytest.approx(1 / 16)
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.05])
+@pytest.mark.parametrize("comparisons", [1, 3, 45])
+def test_the_seeds_that_a_comparison_needs_are_those_that_the_plan_calls_enough(comparisons, alpha):
+    needed = seeds_needed(comparisons, alpha)
+    assert (
+        smallest_p_value(needed, comparisons) <= alpha < smallest_p_value(needed - 1, comparisons)
+    )
 
 
 def test_the_family_is_the_workloads_or_the_whole_studys(write_study):

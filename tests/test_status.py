@@ -3,8 +3,8 @@ import pytest
 from tests.test_ledger import full_row, trial
 from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
-from tune_metalr.status import MISSING, SUPERSEDED, study_status
-from tune_metalr.trial import Role, Status, WantedTrial
+from tune_metalr.status import SUPERSEDED, study_status
+from tune_metalr.trial import MISSING, Role, Status, WantedTrial
 
 
 @pytest.fixture

@@ -72,9 +72,10 @@ def run(
                        address=address, max_hours=max_hours,
                        checkpoint_seconds=_unless_default(checkpoint_seconds))  # fmt: skip
     try:
-        with interruptible():
+        with interruptible() as interruption:
             exit_code = _run(
                 study,
+                interruption=interruption,
                 results=results,
                 data_dir=data_dir,
                 cpus=cpus,

@@ -12,8 +12,8 @@ from tune_metalr.methods import CONTROLLERS, OPTIMIZERS, SCHEDULES
 from tune_metalr.methods.presets import PRESETS
 from tune_metalr.plan import Plan
 from tune_metalr.proposals import SAMPLERS
-from tune_metalr.status import MISSING, SUPERSEDED, StudyStatus
-from tune_metalr.trial import Status
+from tune_metalr.status import SUPERSEDED, StudyStatus
+from tune_metalr.trial import MISSING, Status
 from tune_metalr.workloads import WORKLOADS
 
 _MAX_REASONS = 5

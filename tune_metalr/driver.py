@@ -24,6 +24,7 @@ from tune_metalr.ray_pool import (
     SessionOptions,
     TrialWork,
 )
+from tune_metalr.signals import Interruption
 from tune_metalr.storage import write_whole
 from tune_metalr.trial import Status, failed_outcome, identity_columns
 from tune_metalr.work_order import WorkOrder
@@ -48,6 +49,7 @@ class DriverOptions(NamedTuple):
     threads_per_trial: int
     reuse_actors: bool
     fork_server: ForkServer | None
+    interruption: Interruption | None
 
 
 class Driver:
@@ -102,6 +104,8 @@ class Driver:
         with progress.shown():
             while thread.is_alive() and time.monotonic() < deadline:
                 thread.join(_POLL_SECONDS)
+                if self._options.interruption:
+                    self._options.interruption.raise_again()
                 progress.update()
                 if dealer.num_ended - compacted >= _COMPACT_EVERY:
                     self._ledger.compact()

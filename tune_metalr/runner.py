@@ -15,6 +15,7 @@ from tune_metalr.fork_server import ForkServer
 from tune_metalr.ledger import Ledger
 from tune_metalr.lock import driver_lock
 from tune_metalr.provenance import provenance
+from tune_metalr.signals import Interruption
 from tune_metalr.status import study_status
 from tune_metalr.study import Study
 from tune_metalr.study_file import StudyFile, load_study
@@ -39,6 +40,8 @@ class RunOptions(NamedTuple):
     reuse_actors: bool = True
     fork_server: ForkServer | None = None
     """One that was started early, for a private cluster; without it, the run starts its own."""
+    interruption: Interruption | None = None
+    """Asked now and then, where signals are caught."""
 
 
 class RunEnd(NamedTuple):
@@ -142,6 +145,7 @@ class _Run:
             threads_per_trial=self._study_file.study.threads_per_trial,
             reuse_actors=self._options.reuse_actors,
             fork_server=self._options.fork_server,
+            interruption=self._options.interruption,
         )
         return Driver(self._ledger, order, options, self._console)
 

@@ -19,28 +19,41 @@ class InterruptedRunError(BaseException):
         self.exit_code = 128 + signal_number
 
 
+class Interruption:
+    """What a signal has asked for."""
+
+    def __init__(self) -> None:
+        self._signal_number: int | None = None
+        self._last = -math.inf
+
+    def raise_again(self) -> None:
+        """Raise what was asked for, if it got lost on its way.
+
+        It does where Python cannot pass an exception on: in the callback of a weak reference,
+        of which the import system has many, or at an `except:` without a class.
+        """
+        if self._signal_number is not None:
+            raise InterruptedRunError(self._signal_number)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self._signal_number = number
+        now = time.monotonic()
+        if now - self._last > _CLEAN_UP_SECONDS:
+            self._last = now
+            raise InterruptedRunError(number)
+
+
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[Interruption]:
     """Turn signals into `InterruptedRunError`, raised where the main thread is.
 
     For ten seconds further signals are ignored, so that an impatient second Ctrl-C cannot stop
     the clean-up.
     """
-    handler = _Handler()
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}
+    interruption = Interruption()
+    before = {number: signal.signal(number, interruption._hear) for number in _SIGNALS}
     try:
-        yield
+        yield interruption
     finally:
         for number, earlier in before.items():
             signal.signal(number, earlier)
-
-
-class _Handler:
-    def __init__(self) -> None:
-        self._last = -math.inf
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if now - self._last > _CLEAN_UP_SECONDS:
-            self._last = now
-            raise InterruptedRunError(number)

@@ -4,9 +4,8 @@ from collections import Counter
 from typing import NamedTuple
 
 from tune_metalr.ledger import Ledger
-from tune_metalr.trial import Status
+from tune_metalr.trial import MISSING, Status
 
-MISSING = "missing"
 SUPERSEDED = "superseded"
 
 

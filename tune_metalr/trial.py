@@ -36,6 +36,10 @@ class Status(StrEnum):
         return self is not Status.FAILED
 
 
+MISSING = "missing"
+"""Stands where a status would, for a trial that was never run."""
+
+
 class Role(StrEnum):
     """Why a study wants a trial."""
 

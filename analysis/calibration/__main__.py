@@ -18,7 +18,7 @@ from analysis.calibration.means import (
     mean_coverage,
     non_inferiority_error,
 )
-from analysis.calibration.searches import SEARCH_MODELS, Design, budget_coverage
+from analysis.calibration.searches import SEARCH_MODELS, Design, budget_coverage, deployed_coverage
 from analysis.intervals import FEWEST_FOR_RESAMPLING
 from analysis.matching import NEVER
 
@@ -39,7 +39,11 @@ _DESIGNS = {
     "random, 256 trials": Design(256),
     "random, 128 trials, unequal costs": Design(128, unequal_costs=True),
     "10 repeats of 64": Design(64, repeats=10),
+    "random, 16 trials": Design(16),
 }
+_SMALL = "random, 16 trials"
+_RARE = ("one in five succeeds", "one in twenty succeeds")
+_COMMON = tuple(name for name in SEARCH_MODELS if name not in _RARE)
 
 
 class _Row(Protocol):
@@ -111,12 +115,28 @@ def _budget_row(
     label: str, model: str, true_budget: float, *, rng: np.random.Generator
 ) -> list[str]:
     found = budget_coverage(model, _DESIGNS[label], true_budget, studies=_SEARCHES, rng=rng)
-    budget = "never" if true_budget == NEVER else f"{true_budget:g}"
-    return [label, model, budget, *(f"{share:.3f}" for share in found)]
+    return [label, model, _budget(true_budget), *(f"{share:.3f}" for share in found)]
+
+
+def _deployed_row(
+    model: str, trials: int, true_budget: float, *, rng: np.random.Generator
+) -> list[str]:
+    share = deployed_coverage(model, trials, true_budget, studies=_SEARCHES, rng=rng)
+    return [f"random, {trials} trials", model, _budget(true_budget), f"{share:.3f}"]
+
+
+def _budget(true_budget: float) -> str:
+    return "never" if true_budget == NEVER else f"{true_budget:g}"
 
 
 def _true_budgets(design: Design) -> tuple[float, ...]:
     return (1, 3, 8, design.longest * 3 // 4, NEVER)
+
+
+_HARD_CASES = [
+    *((_SMALL, model) for model in SEARCH_MODELS),
+    *((label, model) for label in ("random, 64 trials", "random, 256 trials") for model in _RARE),
+]
 
 
 _TABLES = (
@@ -152,8 +172,32 @@ _TABLES = (
         [
             partial(_budget_row, label, model, budget)
             for label, design in _DESIGNS.items()
-            for model in SEARCH_MODELS
+            if label != _SMALL
+            for model in _COMMON
             for budget in _true_budgets(design)
+        ],
+    ),
+    _Table(
+        "Budget to match, few trials or rare success: coverage of the interval",
+        f"{_SEARCHES:,} studies a line, as above.\n"
+        "Where few trials succeed, the band is too narrow.",
+        ("search", "quality", "true budget", "interval", "more than", "band"),
+        [
+            partial(_budget_row, label, model, budget)
+            for label, model in _HARD_CASES
+            for budget in (1, 3, NEVER)
+        ],
+    ),
+    _Table(
+        "Budget to match of the deployed model: coverage of the interval",
+        f"{_SEARCHES:,} studies a line, 10 untuned seeds: restarts of the untuned method are\n"
+        "selected as trials are.",
+        ("search", "quality", "true budget", "interval"),
+        [
+            partial(_deployed_row, model, trials, budget)
+            for trials in (16, 64)
+            for model in SEARCH_MODELS
+            for budget in (1, 3, NEVER)
         ],
     ),
 )

@@ -7,13 +7,8 @@ import numpy as np
 
 from analysis.arrays import FloatArray
 from analysis.bands import simultaneous_band
-from analysis.budgets import (
-    Curve,
-    constant_curve,
-    expected_selected,
-    independent_curve,
-    repeated_curve,
-)
+from analysis.best_of_n import expected_selected
+from analysis.budgets import Curve, constant_curve, independent_curve, repeated_curve
 from analysis.costs import independent_cost_curve, repeated_cost_curve
 from analysis.matching import NEVER, budget_to_match
 
@@ -35,9 +30,7 @@ class SearchModel(NamedTuple):
     ) -> tuple[FloatArray, FloatArray]:
         """Return validation (-1 where diverged) and test scores of trials."""
         quality = self.quality(rng, size)
-        seed = rng.normal(0, 0.006, size)  # shared by validation and test
-        validation = quality + seed + rng.normal(0, 0.005, size)
-        test = quality + seed + rng.normal(0, 0.005, size)
+        validation, test = _runs(quality, rng)
         diverged = quality <= _FLOOR
         return np.where(diverged, -1.0, validation), np.where(diverged, _FLOOR, test)
 
@@ -56,10 +49,29 @@ def _two_rates(rng: np.random.Generator, size: tuple[int, ...]) -> FloatArray:
     return np.where(rate > 3.4, 0.1, np.maximum(quality, 0.1))
 
 
+def _rarely_good(share: float) -> Draw:
+    """Return a space in which all but a small part diverges."""
+
+    def quality(rng: np.random.Generator, size: tuple[int, ...]) -> FloatArray:
+        return np.where(rng.random(size) < share, rng.uniform(0.5, 0.6, size), _FLOOR)
+
+    return quality
+
+
+def _runs(quality: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Return validation and test scores of one run each."""
+    size = quality.shape
+    seed = rng.normal(0, 0.006, size)  # shared by validation and test
+    validation = quality + seed + rng.normal(0, 0.005, size)
+    return validation, quality + seed + rng.normal(0, 0.005, size)
+
+
 SEARCH_MODELS: dict[str, SearchModel] = {
     "rate, with a cliff": SearchModel(_bowl),
     "rate x weight decay": SearchModel(_two_rates),
     "beta(4, 2)": SearchModel(lambda rng, size: rng.beta(4, 2, size)),
+    "one in five succeeds": SearchModel(_rarely_good(0.2)),
+    "one in twenty succeeds": SearchModel(_rarely_good(0.05)),
 }
 
 
@@ -118,6 +130,35 @@ def budget_coverage(
             bool(np.all((low <= truth) & (truth <= high))),
         )
     return BudgetCoverage(*(float(share) for share in counts / studies))
+
+
+def deployed_coverage(
+    model: str, trials: int, true_budget: float, *, studies: int, rng: np.random.Generator
+) -> float:
+    """Return how often the interval for the model that is deployed holds the true budget.
+
+    Both sides keep the best of n by validation: of n trials of a random search, or of n restarts
+    of the untuned method.
+
+    Args:
+        model: One of `SEARCH_MODELS`.
+        trials: Of a search.
+        true_budget: At most 5, half of the 10 untuned seeds; or `NEVER`.
+        studies: To simulate.
+        rng: For everything.
+    """
+    search, longest = SEARCH_MODELS[model], _SEEDS // 2
+    budgets = np.arange(1.0, longest + 1)
+    gain = expected_selected(*_runs(np.zeros(400_000), rng), budgets)
+    truth = expected_selected(*search.trials(rng, (400_000,)), budgets) - gain
+    level = _level(np.maximum.accumulate(truth), true_budget)
+    held = 0
+    for _ in range(studies):
+        curve = independent_curve(*search.trials(rng, (trials,)), max_budget=longest)
+        restarts = independent_curve(*_runs(np.full(_SEEDS, level), rng), max_budget=longest)
+        match = budget_to_match(curve, restarts)
+        held += match.low <= true_budget <= match.high
+    return held / studies
 
 
 def _true_curve(search: SearchModel, design: Design, rng: np.random.Generator) -> FloatArray:

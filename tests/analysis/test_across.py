@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -15,20 +15,9 @@ from analysis.across import (
     nemenyi_critical_difference,
     rank_methods,
 )
-
-PROPERTY = settings(
-    deadline=None,
-    max_examples=50,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+from tests.analysis.drawn import rng
 
 ACCURACIES = st.integers(0, 100).map(lambda percent: percent / 100)
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def study(seed=0, *, methods=3, workloads=4, seeds=10):
@@ -59,7 +48,6 @@ def test_the_interquartile_mean_is_over_all_values_of_a_table():
     assert interquartile_mean(table) == interquartile_mean(table.ravel())
 
 
-@PROPERTY
 @given(st.lists(ACCURACIES, min_size=1, max_size=15), st.randoms(use_true_random=False))
 def test_no_order_changes_the_interquartile_mean_and_it_moves_with_its_values(values, random):
     middle = interquartile_mean(values)
@@ -69,7 +57,6 @@ def test_no_order_changes_the_interquartile_mean_and_it_moves_with_its_values(va
     assert moved == pytest.approx(3 * middle - 1, abs=1e-12)
 
 
-@PROPERTY
 @given(st.lists(ACCURACIES, min_size=1, max_size=15))
 def test_a_failed_run_never_raises_the_interquartile_mean(values):
     assert interquartile_mean([*values, 0.0]) <= interquartile_mean(values) + 1e-12
@@ -257,7 +244,6 @@ def test_ranks_are_not_compared_on_few_workloads_or_of_two_methods():
             rank_methods(table)
 
 
-@PROPERTY
 @given(
     st.integers(0, 1000), st.integers(3, 5), st.integers(5, 9), st.randoms(use_true_random=False)
 )

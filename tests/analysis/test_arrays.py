@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.arrays import finite, numbers, paired
+from analysis.arrays import finite, numbers, paired, same_shape
 
 
 def test_numbers_are_kept_as_they_are():
@@ -69,3 +69,10 @@ def test_what_is_checked_is_not_changed():
     finite(given, "it")
     paired(given, given)
     assert given.tolist() == [3.0, 1.0, 2.0]
+
+
+def test_two_tables_of_other_shapes_are_refused_and_not_broadcast():
+    with pytest.raises(ValueError, match="do not match"):
+        same_shape([[1, 2]], [[1], [2]], ndim=2)
+    first, second = same_shape([[1, 2]], [[3, 4]], ndim=2)
+    assert first.shape == second.shape == (1, 2)

@@ -6,27 +6,17 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.bands import dkw_band, dkw_epsilon, median_best, simultaneous_band
-from analysis.budgets import expected_best, independent_curve, mean_of_repeats, repeated_curve
-
-PROPERTY = settings(
-    deadline=None,
-    max_examples=50,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+from analysis.best_of_n import expected_best
+from analysis.budgets import independent_curve, mean_of_repeats, repeated_curve
+from tests.analysis.drawn import rng
 
 SCORES = st.lists(st.integers(0, 20).map(lambda k: k / 20), min_size=1, max_size=30)
 CONFIDENCES = st.sampled_from([0.5, 0.8, 0.95, 0.99])
 BUDGETS = [1, 2, 3, 5, 10, 30, 100]
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 # The band of one column
@@ -57,7 +47,6 @@ def test_one_value_says_nothing():
     assert high == pytest.approx([1, 1])
 
 
-@PROPERTY
 @given(SCORES, CONFIDENCES)
 def test_the_band_contains_the_plug_in_curve_and_stays_within_the_bounds(values, confidence):
     budgets = range(1, len(values) + 1)
@@ -69,7 +58,6 @@ def test_the_band_contains_the_plug_in_curve_and_stays_within_the_bounds(values,
     assert (high <= 1 + 1e-12).all()
 
 
-@PROPERTY
 @given(SCORES, CONFIDENCES)
 def test_the_band_rises_with_the_budget(values, confidence):
     for end in dkw_band(values, BUDGETS, confidence=confidence):
@@ -77,7 +65,6 @@ def test_the_band_rises_with_the_budget(values, confidence):
         assert (np.diff(end) >= -1e-12).all()
 
 
-@PROPERTY
 @given(SCORES)
 def test_more_confidence_widens_the_band(values):
     ends = [dkw_band(values, BUDGETS, confidence=confidence) for confidence in (0.5, 0.8, 0.99)]
@@ -86,7 +73,6 @@ def test_more_confidence_widens_the_band(values):
         assert (wider_high >= high - 1e-12).all()
 
 
-@PROPERTY
 @given(SCORES, st.randoms(use_true_random=False))
 def test_the_order_of_values_changes_no_band(values, random):
     shuffled = random.sample(values, len(values))
@@ -94,7 +80,6 @@ def test_the_order_of_values_changes_no_band(values, random):
         assert (before == after).all()
 
 
-@PROPERTY
 @given(SCORES)
 def test_a_failed_run_among_many_lowers_the_plug_in_and_its_band(values):
     # With the number of trials kept: one that had a score has none.
@@ -103,7 +88,6 @@ def test_a_failed_run_among_many_lowers_the_plug_in_and_its_band(values):
         assert (after <= before + 1e-12).all()
 
 
-@PROPERTY
 @given(SCORES, st.sampled_from([-1.0, 0.3]), st.sampled_from([0.5, 10.0]))
 def test_the_band_moves_and_stretches_with_values_and_bounds(values, shift, factor):
     changed = np.clip(np.array(values) * factor + shift, shift, factor + shift)
@@ -216,7 +200,6 @@ def test_a_budget_without_error_does_not_spoil_the_others():
     assert ((high - low)[[0, 2]] > 0.1).all()
 
 
-@PROPERTY
 @given(st.integers(0, 99), st.sampled_from([0.5, 100.0]), st.sampled_from([-1.0, 0.25]))
 def test_the_band_of_a_curve_moves_and_stretches_with_its_scores(seed, factor, shift):
     selection = rng(seed).integers(0, 20, (8, 5)).astype(float)
@@ -239,7 +222,6 @@ def test_the_order_of_independent_trials_changes_no_band():
 # The median of the best
 
 
-@PROPERTY
 @given(SCORES, st.integers(1, 40))
 def test_the_median_best_is_the_smallest_value_that_half_of_the_bests_stay_below(values, n):
     def share_at_most(value):

@@ -1,233 +1,32 @@
 """Tuning curves: against every subset of trials, and what no order, failure or test score may do."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.best_of_n import expected_selected, incumbents, selection_ranks
 from analysis.budgets import (
     TRIALS_PER_BUDGET,
     Curve,
-    best_weights,
     constant_curve,
-    expected_best,
-    expected_selected,
-    incumbents,
     independent_curve,
     mean_of_repeats,
     repeated_curve,
-    same_shape,
-    selection_ranks,
 )
-
-PROPERTY = settings(
-    deadline=None,
-    max_examples=50,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-
-# The example accuracies of github.com/dodgejesse/show_your_work, plot.py.
-TWENTY = [
-    0.8, 0.75, 0.9, 0.24, 0.45, 0.6, 0.65, 0.67, 0.49, 0.49,
-    0.59, 0.52, 0.78, 0.84, 0.63, 0.42, 0.85, 0.76, 0.68, 0.6,
-]  # fmt: skip
-
-SCORES = st.integers(0, 20).map(lambda k: k / 20)
-
-
-def trials(fewest, most=8, *, ties=True):
-    """Lists of (selection, score)."""
-    return st.lists(
-        st.tuples(st.integers(0, 6 if ties else 1000), SCORES),
-        min_size=fewest,
-        max_size=most,
-        unique_by=None if ties else (lambda trial: trial[0]),
-    )
-
-
-def columns(drawn):
-    selection, score = np.array(drawn, dtype=float).reshape(-1, 2).T
-    return selection, score
-
-
-def by_listing(selection, score, n):
-    """The mean over all subsets of n of the selected score, ties in selection averaged."""
-    outcomes = []
-    for subset in itertools.combinations(range(len(selection)), n):
-        best = max(selection[i] for i in subset)
-        selected = [score[i] for i in subset if selection[i] == best]
-        outcomes.append(sum(selected) / len(selected))
-    return sum(outcomes) / len(outcomes)
+from tests.analysis.drawn import SCORES, TWENTY, by_listing, columns, trials
 
 
 def without(values, place):
     return np.delete(np.asarray(values, dtype=float), place)
 
 
-# What selects
-
-
-def test_the_higher_accuracy_is_selected_then_the_lower_loss():
-    ranks = selection_ranks([0.5, 0.9, 0.9, 0.7], [0.1, 0.4, 0.3, 0.2])
-    assert ranks.tolist() == [1, 3, 4, 2]
-
-
-def test_trials_that_tie_in_both_share_a_rank():
-    assert selection_ranks([0.5, 0.9, 0.5], [0.1, 0.4, 0.1]).tolist() == [1, 2, 1]
-
-
-def test_a_diverged_trial_ranks_below_all_others():
-    # numpy's argmin and argmax return the position of a NaN as the best.
-    ranks = selection_ranks([math.nan, 0.0, 0.1, math.nan], [0.0, 99.0, 1.0, math.nan])
-    assert ranks.tolist() == [0, 1, 2, 0]
-    assert ranks.argmax() == 2
-    assert selection_ranks([math.nan] * 3, [1.0, 2.0, math.nan]).tolist() == [0, 0, 0]
-
-
-def test_a_missing_loss_ranks_below_every_loss_of_the_same_accuracy():
-    assert selection_ranks([0.9, 0.9, 0.8], [math.nan, 5.0, 0.1]).tolist() == [2, 3, 1]
-
-
-def test_an_accuracy_of_zero_is_no_missing_accuracy():
-    assert selection_ranks([0.0, math.nan], [1.0, 1.0]).tolist() == [1, 0]
-
-
-@pytest.mark.parametrize("losses", [[1.0], [1.0, 2.0, 3.0]])
-@pytest.mark.parametrize("validation", [[0.5, 0.6], [math.nan, math.nan]])
-def test_losses_of_another_number_of_trials_are_refused(validation, losses):
-    with pytest.raises(ValueError, match=r"[0-9]"):
-        selection_ranks(validation, losses)
-
-
-def test_a_diverged_trial_is_never_selected_while_another_has_a_score():
-    validation = [math.nan, 0.3, math.nan, 0.6]
-    ranks = selection_ranks(validation, [math.nan, 1.0, 0.0, 0.5])
-    test_scores = np.array([0.99, 0.31, 0.99, 0.62])
-    curve = repeated_curve([ranks], [test_scores])
-    assert curve.score.tolist() == [0.99, 0.31, 0.31, 0.62]  # the first is all there is
-    # Of three of the four trials at least one has a score.
-    assert expected_selected(ranks, test_scores, [3])[0] <= 0.62
-
-
-# The best of n
-
-
-@pytest.mark.parametrize(
-    ("n", "biased", "unbiased"),
-    [
-        (1, 0.635500, 0.635500),
-        (2, 0.727575, 0.732421),
-        (5, 0.813337, 0.822680),
-        (10, 0.854061, 0.867062),
-        (20, 0.878994, 0.900000),
-    ],
-)
-def test_the_expected_best_is_that_of_the_published_example(n, biased, unbiased):
-    assert expected_best(TWENTY, n, with_replacement=True) == pytest.approx(biased, abs=6e-7)
-    assert expected_best(TWENTY, n) == pytest.approx(unbiased, abs=6e-7)
-
-
-@PROPERTY
-@given(st.lists(SCORES, min_size=1, max_size=8), st.data())
-def test_the_expected_best_is_the_mean_over_all_subsets(values, data):
-    n = data.draw(st.integers(1, len(values)))
-    subsets = [max(subset) for subset in itertools.combinations(values, n)]
-    assert expected_best(values, n) == pytest.approx(np.mean(subsets))
-
-
-@PROPERTY
-@given(st.lists(SCORES, min_size=1, max_size=5), st.data())
-def test_with_replacement_it_is_the_mean_over_all_draws(values, data):
-    n = data.draw(st.integers(1, len(values)))
-    draws = [max(draw) for draw in itertools.product(values, repeat=n)]
-    assert expected_best(values, n, with_replacement=True) == pytest.approx(np.mean(draws))
-    assert expected_best(values, n, with_replacement=True) <= expected_best(values, n) + 1e-12
-
-
-@PROPERTY
-@given(st.lists(SCORES, min_size=1, max_size=30), st.booleans())
-def test_the_expected_best_rises_from_the_mean_to_the_best(values, with_replacement):
-    curve = [
-        expected_best(values, n, with_replacement=with_replacement)
-        for n in range(1, len(values) + 1)
-    ]
-    assert curve[0] == pytest.approx(np.mean(values))
-    assert (np.diff(curve) >= -1e-12).all()
-    assert curve[-1] <= max(values) + 1e-12
-    if not with_replacement:
-        assert curve[-1] == pytest.approx(max(values))
-
-
-def test_more_trials_than_there_are_is_refused_and_never_extrapolated():
-    for n in (0, -1, 4):
-        for with_replacement in (False, True):
-            with pytest.raises(ValueError, match=f"the best of {n} cannot be told from 3 values"):
-                expected_best([0.1, 0.2, 0.3], n, with_replacement=with_replacement)
-
-
-@pytest.mark.parametrize("budget", [0, 4, 100])
-def test_a_selection_from_more_trials_than_there_are_is_refused_and_never_zero(budget):
-    with pytest.raises(ValueError, match=r"[0-9]"):
-        expected_selected([1, 2, 3], [0.5, 0.6, 0.7], [1, budget])
-
-
-def test_a_diverged_trial_is_refused_as_a_value_and_is_never_the_best():
-    for missing in (math.nan, math.inf, -math.inf):
-        for with_replacement in (False, True):
-            with pytest.raises(ValueError, match="the values holds"):
-                expected_best([0.5, missing, 0.1], 2, with_replacement=with_replacement)
-    with pytest.raises(ValueError, match="the values is empty"):
-        expected_best([], 1)
-
-
-# Weights
-
-
-@pytest.mark.parametrize("count", [1, 2, 5, 8])
-def test_the_weights_are_shares_of_all_subsets(count):
-    weights = best_weights(count, range(1, count + 1))
-    for n in range(1, count + 1):
-        subsets = itertools.combinations(range(count), n)
-        highest = np.bincount([subset[-1] for subset in subsets], minlength=count)
-        assert weights[n - 1] == pytest.approx(highest / math.comb(count, n))
-
-
-@PROPERTY
-@given(st.integers(1, 400), st.data())
-def test_the_weights_of_a_budget_sum_to_one(count, data):
-    budgets = data.draw(st.lists(st.integers(1, count), min_size=1, max_size=5))
-    weights = best_weights(count, budgets)
-    assert weights.shape == (len(budgets), count)
-    assert (weights >= 0).all()
-    assert weights.sum(axis=1) == pytest.approx(np.ones(len(budgets)), abs=1e-11)
-
-
-def test_weights_of_many_trials_are_exact():
-    weights = best_weights(256, [1, 64, 256])
-    for n, row in zip((1, 64, 256), weights, strict=True):
-        exact = [math.comb(j - 1, n - 1) / math.comb(256, n) for j in range(1, 257)]
-        assert row == pytest.approx(exact, rel=1e-9, abs=1e-300)
-
-
 # A search of independent trials
 
 
-@PROPERTY
-@given(trials(1), st.data())
-def test_the_expected_selected_score_is_the_mean_over_all_subsets(drawn, data):
-    selection, score = columns(drawn)
-    n = data.draw(st.integers(1, len(selection)))
-    expected = by_listing(selection, score, n)
-    assert expected_selected(selection, score, [n])[0] == pytest.approx(expected, abs=1e-12)
-
-
-@PROPERTY
 @given(trials(2), st.data())
 def test_the_curve_is_the_mean_over_all_subsets_of_each_size(drawn, data):
     selection, score = columns(drawn)
@@ -252,7 +51,7 @@ def assert_replicates_leave_one_out(selection, score, top):
     assert curve.variance == pytest.approx(variance, abs=1e-9)
 
 
-@settings(PROPERTY, max_examples=25)
+@settings(max_examples=25)
 @given(trials(3, 7, ties=False), st.data())
 def test_the_error_is_the_jackknifes_each_trial_left_out_once(drawn, data):
     selection, score = columns(drawn)
@@ -282,7 +81,6 @@ def test_the_error_of_a_single_trial_is_that_of_a_mean():
     assert (low, high) == pytest.approx((0.6355 - half, 0.6355 + half))
 
 
-@PROPERTY
 @given(trials(3, 12), st.randoms(use_true_random=False))
 def test_the_order_of_trials_changes_nothing(drawn, random):
     shuffled = random.sample(drawn, len(drawn))
@@ -294,7 +92,6 @@ def test_the_order_of_trials_changes_nothing(drawn, random):
     assert second.variance == pytest.approx(first.variance, abs=1e-12)
 
 
-@PROPERTY
 @given(trials(3, 12), st.sampled_from([-0.5, 0.25, 2.0]), st.sampled_from([0.01, 0.5, 100.0]))
 def test_a_curve_moves_and_stretches_with_its_scores(drawn, shift, factor):
     selection, score = columns(drawn)
@@ -307,7 +104,6 @@ def test_a_curve_moves_and_stretches_with_its_scores(drawn, shift, factor):
     )
 
 
-@PROPERTY
 @given(trials(3, 12))
 def test_only_the_order_of_selection_matters(drawn):
     selection, score = columns(drawn)
@@ -317,7 +113,6 @@ def test_only_the_order_of_selection_matters(drawn):
     assert (stretched.score == plain.score).all()
 
 
-@PROPERTY
 @given(st.lists(SCORES, min_size=3, max_size=12))
 def test_a_failed_run_never_raises_any_point_of_a_curve(scores):
     # Selected on what is read: 0 in selection and the lowest score is a failed run.
@@ -328,7 +123,6 @@ def test_a_failed_run_never_raises_any_point_of_a_curve(scores):
     assert (after <= before + 1e-12).all()
 
 
-@PROPERTY
 @given(trials(3, 12))
 def test_a_failed_run_never_raises_the_running_maximum_whatever_selects(drawn):
     # Not so each point: where selection misleads, fewer trials are better than many.
@@ -371,8 +165,6 @@ def test_unequal_lengths_are_refused_and_not_cut_to_the_shorter(curve):
     for selection, score in (range(8), range(7)), (range(7), range(8)):
         with pytest.raises(ValueError, match="do not match"):
             curve(selection, score)
-    with pytest.raises(ValueError, match="do not match"):
-        same_shape([[1, 2]], [[1], [2]], ndim=2)
 
 
 # Repeats of an adaptive search
@@ -387,7 +179,6 @@ def test_a_repeat_keeps_its_incumbent_and_the_earlier_of_ties():
     assert curve.score == pytest.approx([0.3, 0.4, 0.4, 0.4, 0.35])
 
 
-@PROPERTY
 @given(st.lists(trials(4, 4), min_size=1, max_size=5))
 def test_the_curve_of_repeats_is_the_mean_of_what_each_has_selected(repeats):
     selection, score = (np.array([columns(r)[part] for r in repeats]) for part in (0, 1))
@@ -398,7 +189,6 @@ def test_the_curve_of_repeats_is_the_mean_of_what_each_has_selected(repeats):
     assert repeated_curve(selection, score).score == pytest.approx(expected)
 
 
-@PROPERTY
 @given(st.lists(trials(4, 4), min_size=2, max_size=6), st.data())
 def test_selection_never_sees_the_test_scores(repeats, data):
     selection, score = (np.array([columns(r)[part] for r in repeats]) for part in (0, 1))
@@ -416,7 +206,6 @@ def test_selection_never_sees_the_test_scores(repeats, data):
     ).all()
 
 
-@PROPERTY
 @given(trials(4, 12, ties=False), st.data())
 def test_a_better_test_score_never_changes_what_independent_trials_select(drawn, data):
     # The expected score is linear in the scores: what selects has no part in them.
@@ -430,7 +219,6 @@ def test_a_better_test_score_never_changes_what_independent_trials_select(drawn,
     assert of_sum == pytest.approx(parts, abs=1e-9)
 
 
-@PROPERTY
 @given(st.lists(trials(4, 4), min_size=2, max_size=6), st.randoms(use_true_random=False))
 def test_the_order_of_repeats_changes_nothing(repeats, random):
     def curve(rows):

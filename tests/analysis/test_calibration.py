@@ -13,8 +13,9 @@ from analysis.calibration.means import (
     mean_coverage,
     non_inferiority_error,
 )
-from analysis.calibration.searches import SEARCH_MODELS, Design, budget_coverage
+from analysis.calibration.searches import SEARCH_MODELS, Design, budget_coverage, deployed_coverage
 from analysis.matching import NEVER
+from tests.analysis.drawn import rng
 from tests.conftest import REPOSITORY
 
 # What the project asks of its 95 % interval of the mean of ten differences.
@@ -33,10 +34,6 @@ DESIGNS = [
     ("unequal costs", Design(64, unequal_costs=True)),
     ("repeats", Design(32, repeats=10)),
 ]
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def at_least(share, count):
@@ -114,6 +111,12 @@ def test_the_interval_of_a_budget_covers(design, true_budget):
     assert found.interval >= at_least(LEAST_BUDGET_COVERAGE, 20)
     assert found.more_than >= at_least(0.9, 20)
     assert at_least(0.8, 20) <= found.band <= 1
+
+
+@pytest.mark.parametrize("true_budget", [3, NEVER])
+def test_the_interval_of_a_budget_covers_for_the_deployed_model(true_budget):
+    share = deployed_coverage("beta(4, 2)", 24, true_budget, studies=20, rng=rng())
+    assert at_least(LEAST_BUDGET_COVERAGE, 20) <= share <= 1
 
 
 def test_a_design_says_how_far_its_budgets_reach():
@@ -219,7 +222,9 @@ def test_the_table_says_that_equal_methods_are_rarely_told_apart(published):
 
 
 def test_the_table_says_that_budget_intervals_cover_as_required(published):
-    rows = only(published, "Budget to match")
+    budgets = [rows for title, rows in published.items() if title.startswith("Budget to match")]
+    assert len(budgets) == 3
+    rows = [row for table in budgets for row in table]
     assert {row["quality"] for row in rows} == set(SEARCH_MODELS)
     assert {"1", "never"} <= {row["true budget"] for row in rows}
     short = [row for row in rows if float(row["interval"]) < LEAST_BUDGET_COVERAGE]
@@ -234,7 +239,7 @@ def test_the_tables_are_written_as_they_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "_TABLES", some)
     tables.write_tables(tmp_path / "table.md")
     found = read_tables(tmp_path / "table.md")
-    assert len(found) == 5
+    assert len(found) == 7
     means = only(found, "Mean of n paired differences")
     assert [(row["population"], row["n"]) for row in means[:2]] == [
         ("normal", "3"),
@@ -243,7 +248,7 @@ def test_the_tables_are_written_as_they_are_read(tmp_path, monkeypatch):
     for row in means:
         assert 0 <= float(row["chosen"].partition(" ")[0]) <= 1
         assert (row["BCa"] == "") == (row["n"] == "3")
-    budgets = only(found, "Budget to match")
+    budgets = only(found, "Budget to match:")
     assert len(budgets) == 10
     for row in budgets:
         assert all(0 <= float(row[name]) <= 1 for name in ("interval", "more than", "band"))

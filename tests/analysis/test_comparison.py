@@ -178,7 +178,7 @@ def test_a_single_method_has_nothing_to_be_compared_with(tmp_path):
 
 
 @given(order=st.randoms(use_true_random=False), names=st.permutations(["x", "y", "z"]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_neither_order_nor_names_change_anything(tmp_path_factory, order, names):
     folder = tmp_path_factory.mktemp("study")
     noise = np.random.default_rng(1).normal(0, 0.01, (3, 6))

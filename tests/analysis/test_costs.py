@@ -6,27 +6,17 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.budgets import expected_selected, independent_curve, repeated_curve
+from analysis.best_of_n import expected_selected
+from analysis.budgets import independent_curve, repeated_curve
 from analysis.costs import independent_cost_curve, repeated_cost_curve
-
-PROPERTY = settings(
-    deadline=None,
-    max_examples=40,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+from tests.analysis.drawn import rng
 
 SCORES = st.integers(0, 20).map(lambda k: k / 20)
 TRIALS = st.tuples(st.integers(0, 6), SCORES, st.integers(1, 9))
 SEARCHES = st.lists(TRIALS, min_size=8, max_size=24)
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def columns(drawn):
@@ -57,7 +47,6 @@ def spent_by_hand(selection, score, cost, budgets, floor):
 # Repeats of an adaptive search
 
 
-@PROPERTY
 @given(st.lists(st.lists(TRIALS, min_size=5, max_size=5), min_size=1, max_size=4))
 def test_a_repeat_spends_its_budget_in_the_order_of_its_trials(repeats):
     selection, score, cost = (np.array([columns(r)[part] for r in repeats]) for part in range(3))
@@ -166,7 +155,6 @@ def test_failed_trials_of_an_independent_search_are_charged():
     assert at_last[0] > at_last[1] + 0.05
 
 
-@PROPERTY
 @given(SEARCHES, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(drawn, random):
     shuffled = random.sample(drawn, len(drawn))
@@ -177,7 +165,6 @@ def test_the_order_of_rows_changes_nothing(drawn, random):
         assert after == pytest.approx(before, abs=1e-12)
 
 
-@PROPERTY
 @given(
     st.lists(st.lists(TRIALS, min_size=4, max_size=4), min_size=2, max_size=5),
     st.randoms(use_true_random=False),
@@ -192,7 +179,6 @@ def test_the_order_of_repeats_changes_nothing(repeats, random):
     assert second.variance == pytest.approx(first.variance, abs=1e-12)
 
 
-@PROPERTY
 @given(SEARCHES, st.sampled_from([0.25, 2.0, 1024.0]))
 def test_another_unit_of_cost_stretches_the_budgets_and_nothing_else(drawn, factor):
     selection, score, cost = columns(drawn)
@@ -203,7 +189,6 @@ def test_another_unit_of_cost_stretches_the_budgets_and_nothing_else(drawn, fact
     assert (other.variance == plain.variance).all()
 
 
-@PROPERTY
 @given(SEARCHES, st.sampled_from([-0.5, 0.25]), st.sampled_from([0.5, 100.0]))
 def test_a_curve_moves_and_stretches_with_its_scores(drawn, shift, factor):
     selection, score, cost = columns(drawn)
@@ -215,7 +200,6 @@ def test_a_curve_moves_and_stretches_with_its_scores(drawn, shift, factor):
     )
 
 
-@PROPERTY
 @given(
     st.lists(st.lists(TRIALS, min_size=5, max_size=5), min_size=2, max_size=4), st.integers(0, 99)
 )

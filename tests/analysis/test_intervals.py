@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -20,24 +20,13 @@ from analysis.intervals import (
     widened_tail,
     wilson_interval,
 )
-
-PROPERTY = settings(
-    deadline=None,
-    max_examples=50,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+from tests.analysis.drawn import rng
 
 ACCURACIES = st.integers(0, 2000).map(lambda correct: correct / 2000)
 
 
 def samples(fewest, most=12):
     return st.lists(ACCURACIES, min_size=fewest, max_size=most)
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 class Mirrored:
@@ -165,7 +154,6 @@ def test_the_tails_are_widened_as_hesterberg_says():
     assert tails[-1] < 0.025
 
 
-@PROPERTY
 @given(samples(2), st.integers(0, 9))
 def test_widened_tails_never_narrow_an_interval(values, seed):
     plain = studentised_interval(values, rng(seed), widened=False)
@@ -173,7 +161,6 @@ def test_widened_tails_never_narrow_an_interval(values, seed):
     assert wide.low <= plain.low <= plain.high <= wide.high
 
 
-@PROPERTY
 @given(samples(2), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(values, random):
     shuffled = random.sample(values, len(values))
@@ -182,7 +169,6 @@ def test_the_order_of_rows_changes_nothing(values, random):
     assert student_interval(shuffled) == pytest.approx(student_interval(values), abs=1e-12)
 
 
-@PROPERTY
 @given(samples(2))
 def test_the_estimate_lies_in_its_interval(values):
     estimate, low, high = mean_interval(values, rng())
@@ -190,7 +176,6 @@ def test_the_estimate_lies_in_its_interval(values):
     assert low - 1e-12 <= estimate <= high + 1e-12
 
 
-@PROPERTY
 @given(samples(2), st.integers(0, 9))
 def test_swapping_the_two_samples_mirrors_the_interval(values, seed):
     differences = np.array(values) - 0.5
@@ -201,7 +186,6 @@ def test_swapping_the_two_samples_mirrors_the_interval(values, seed):
     assert mirrored == pytest.approx((-estimate, -high, -low), abs=1e-9)
 
 
-@PROPERTY
 @given(
     samples(2), st.sampled_from([-0.5, 0.25, 1.0, 3.0]), st.sampled_from([0.01, 0.5, 4.0, 100.0])
 )
@@ -212,14 +196,12 @@ def test_an_interval_moves_and_stretches_with_its_values(values, shift, factor):
         assert interval(changed) == pytest.approx(expected, abs=1e-9 * factor)
 
 
-@PROPERTY
 @given(samples(2))
 def test_more_confidence_never_narrows_an_interval(values):
     lower, higher = (student_interval(values, confidence=level) for level in (0.8, 0.99))
     assert higher.low <= lower.low <= lower.high <= higher.high
 
 
-@PROPERTY
 @given(samples(1), st.integers(1, 3))
 def test_a_failed_run_never_raises_a_mean(values, failures):
     floor = min(values)
@@ -278,7 +260,6 @@ def test_a_missing_value_has_no_p_value(missing):
         above_p_value([], 0.1, rng())
 
 
-@PROPERTY
 @given(samples(2), ACCURACIES, st.randoms(use_true_random=False))
 def test_the_p_value_knows_no_order_and_falls_with_the_bound(values, bound, random):
     p = above_p_value(values, bound, rng())
@@ -304,7 +285,6 @@ def test_a_share_has_wilsons_interval(successes, trials, low, high):
     assert interval == pytest.approx((successes / trials, low, high), abs=1e-6)
 
 
-@PROPERTY
 @given(st.integers(1, 50), st.data(), st.sampled_from([0.8, 0.95]))
 def test_wilsons_interval_is_its_formula(trials, data, confidence):
     successes = data.draw(st.integers(0, trials))

@@ -8,6 +8,7 @@ from analysis.load import load_choices, load_searches, load_trials
 from tests.test_ledger import full_row, trial
 from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
+from tune_metalr.study import AnalysisChoice
 from tune_metalr.trial import COLUMNS, Role, Status, WantedTrial
 
 
@@ -90,3 +91,7 @@ def test_a_record_of_choices_that_is_damaged_is_named(ledger):
     ledger.write_study("name: study\n", [], [], analysis={"margin": 7})
     with pytest.raises(UserError, match="margin must lie between 0 and 1"):
         load_choices(ledger.root)
+
+
+def test_what_a_study_does_not_say_is_what_a_ledger_without_choices_means():
+    assert AnalysisChoices(**AnalysisChoice().model_dump()) == AnalysisChoices()

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -18,14 +18,7 @@ from analysis.matching import (
     range_of_leads,
     range_to_match,
 )
-
-PROPERTY = settings(
-    deadline=None,
-    max_examples=60,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+from tests.analysis.drawn import rng
 
 SCORES = st.integers(0, 20).map(lambda k: k / 20)
 ERRORS = st.sampled_from([0.0, 0.01, 0.05, 0.3, math.inf])
@@ -43,10 +36,6 @@ def curve(scores, errors, *, freedom=1e9, budgets=None):
 
 def drawn(points, *, freedom=5.0):
     return curve([score for score, _ in points], [error for _, error in points], freedom=freedom)
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 RISING = [0.5, 0.6, 0.7, 0.8]
@@ -175,7 +164,6 @@ def test_curves_over_other_budgets_are_refused():
 # What always holds
 
 
-@PROPERTY
 @given(CURVES, CURVES, st.sampled_from([0.5, 0.8, 0.95, 0.99]))
 def test_the_budget_lies_in_its_interval_and_claims_do_not_contradict_it(
     tuned, untuned, confidence
@@ -188,7 +176,6 @@ def test_the_budget_lies_in_its_interval_and_claims_do_not_contradict_it(
     assert {match.budget, match.low, match.high} <= {1, 2, 3, 4, NEVER}
 
 
-@PROPERTY
 @given(CURVES, CURVES, st.lists(SCORES, min_size=4, max_size=4))
 def test_a_better_untuned_method_never_lowers_the_budget(tuned, untuned, gains):
     better = [(score + gain, error) for (score, error), gain in zip(untuned, gains, strict=True)]
@@ -197,7 +184,6 @@ def test_a_better_untuned_method_never_lowers_the_budget(tuned, untuned, gains):
         assert smaller <= larger
 
 
-@PROPERTY
 @given(CURVES, CURVES)
 def test_more_confidence_never_narrows_the_interval(tuned, untuned):
     levels = (0.5, 0.8, 0.95, 0.99)
@@ -208,7 +194,6 @@ def test_more_confidence_never_narrows_the_interval(tuned, untuned):
         assert (wide.budget, wide.more_than) == (narrow.budget, narrow.more_than)
 
 
-@PROPERTY
 @given(CURVES, CURVES, st.sampled_from([-0.5, 0.25, 1.0]))
 def test_a_shift_of_all_scores_changes_no_budget(tuned, untuned, shift):
     # Away from ties, which rounding may break.
@@ -219,7 +204,6 @@ def test_a_shift_of_all_scores_changes_no_budget(tuned, untuned, shift):
     assert before == after
 
 
-@PROPERTY
 @given(
     st.lists(st.tuples(st.integers(1, 9), SCORES), min_size=8, max_size=16),
     SCORES,
@@ -236,7 +220,6 @@ def test_a_failed_trial_never_lowers_the_budget_that_a_baseline_needs(trials, le
     assert budget(*failed) >= budget(selection, score)
 
 
-@PROPERTY
 @given(st.lists(SCORES, min_size=1, max_size=6), st.integers(1, 3))
 def test_an_untuned_run_that_failed_never_raises_the_budget_that_is_needed(scores, failures):
     tuned = curve(RISING, 0.01)
@@ -283,7 +266,6 @@ def test_a_lead_is_known_between_budgets_and_never_beyond_them():
         assert range_of_leads(tuned, LEVEL, beyond) is None
 
 
-@PROPERTY
 @given(CURVES, SCORES, st.lists(ERRORS, min_size=4, max_size=4), st.integers(1, 4))
 def test_a_lead_over_a_method_that_is_not_tuned_agrees_with_its_budget(
     tuned, level, errors, budget
@@ -323,7 +305,6 @@ def test_one_repeat_has_a_range_of_itself():
     assert range_of_leads(tuned, untuned, 1) == pytest.approx((0.15, 0.15, 0.15))
 
 
-@PROPERTY
 @given(st.lists(st.lists(SCORES, min_size=4, max_size=4), min_size=1, max_size=5), SCORES)
 def test_an_estimate_lies_in_its_range_over_repeats(repeats, level):
     tuned = mean_of_repeats(np.arange(1.0, 5), np.array(repeats))

@@ -44,6 +44,7 @@ def test_a_method_that_lacks_a_workload_is_left_out(tmp_path):
     ledger.add_method("local", [0.6] * 10, workload="a")
     found = over(ledger)
     assert "local" not in found.methods
+    assert found.left_out == ["local"]
     assert found.num_seeds == 10
 
 

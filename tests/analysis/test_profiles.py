@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.profiles import (
@@ -13,14 +13,6 @@ from analysis.profiles import (
     profile_scores,
     score_ranges,
     time_ratios,
-)
-
-PROPERTY = settings(
-    deadline=None,
-    max_examples=50,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 
 MISS = math.inf
@@ -89,7 +81,6 @@ def test_a_profile_is_a_share_of_workloads():
     assert profile.tolist() == [[0.5, 0.75, 0.75, 0.75, 0.75], [0.5, 0.5, 0.75, 1, 1]]
 
 
-@PROPERTY
 @given(tables())
 def test_the_exact_score_is_the_area_under_the_profile(table):
     ratios = time_ratios(table)
@@ -104,14 +95,12 @@ def test_the_exact_score_is_the_area_under_the_profile(table):
     assert ((scores.exact >= 0) & (scores.exact <= 1)).all()
 
 
-@PROPERTY
 @given(tables())
 def test_a_profile_never_falls(table):
     profile = performance_profile(time_ratios(table), np.linspace(1, 5, 40))
     assert (np.diff(profile, axis=1) >= 0).all()
 
 
-@PROPERTY
 @given(tables(), st.randoms(use_true_random=False))
 def test_the_order_of_methods_and_workloads_changes_nothing(table, random):
     methods, workloads = table.shape
@@ -126,7 +115,6 @@ def test_the_order_of_methods_and_workloads_changes_nothing(table, random):
         assert found == pytest.approx(ranges[row])
 
 
-@PROPERTY
 @given(tables(), st.sampled_from([0.25, 2.0, 1024.0]))
 def test_the_unit_of_a_workload_changes_nothing(table, factor):
     changed = table.copy()
@@ -134,7 +122,6 @@ def test_the_unit_of_a_workload_changes_nothing(table, factor):
     assert (profile_scores(changed).exact == profile_scores(table).exact).all()
 
 
-@PROPERTY
 @given(tables(), st.data())
 def test_a_run_that_misses_never_helps_its_method_and_never_hurts_another(table, data):
     method = data.draw(st.integers(0, len(table) - 1))
@@ -163,7 +150,6 @@ def test_one_method_has_a_range_of_itself():
     assert score_ranges([[10, MISS]]) == [(0.5, 0.5, 0.5)]
 
 
-@PROPERTY
 @given(tables(fewest=2))
 def test_the_range_is_over_leaving_out_each_other_method(table):
     for method, found in enumerate(score_ranges(table)):

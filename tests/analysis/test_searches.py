@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from analysis.load import load_searches, load_trials
-from analysis.scores import MISSING, floors
+from analysis.scores import floors
 from analysis.searches import tuned_baselines
 from tests.ledgers import MadeUpLedger
 from tune_metalr.errors import UserError
-from tune_metalr.trial import Role, Status
+from tune_metalr.trial import MISSING, Role, Status
 
 
 def baselines(ledger):
@@ -123,9 +123,12 @@ def test_what_diverged_does_not_borrow_the_score_of_another_run(ledger):
     np.testing.assert_allclose(baseline.configuration, [[0.1, 0.5]])
 
 
-def test_a_search_that_has_not_begun_is_no_baseline(ledger):
-    ledger.add_search("adamw", [None, None], sampler="tpe")
-    assert baselines(ledger) == []
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_search_that_has_not_begun_is_empty_and_not_gone(ledger, sampler):
+    ledger.add_search("adamw", [None, None], sampler=sampler)
+    (baseline,) = baselines(ledger)
+    assert (baseline.num_trials, baseline.num_repeats) == (0, 0)
+    assert baseline.counts == {MISSING: 2}
 
 
 def test_the_order_of_rows_changes_nothing(ledger):

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -14,33 +14,19 @@ from analysis.intervals import above_p_value
 from analysis.stats import (
     MOST_EXACT,
     Alternative,
-    cliffs_delta,
     equivalence_p_value,
     holm,
-    noether_sample_size,
     non_inferiority_p_value,
-    probability_of_improvement,
     seeds_needed,
     sign_flip_p_value,
     wilcoxon_p_value,
 )
-
-PROPERTY = settings(
-    deadline=None,
-    max_examples=50,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+from tests.analysis.drawn import rng
 
 BOTH = tuple(Alternative)
 TESTS = (sign_flip_p_value, wilcoxon_p_value)
 COUNTS = st.lists(st.integers(-20, 20), min_size=1, max_size=9)
 SCORES = st.lists(st.integers(0, 20).map(lambda k: k / 20), min_size=1, max_size=9)
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def by_listing(values, alternative):
@@ -86,14 +72,12 @@ def test_sign_flips_are_scipys_paired_permutation_test(n, alternative):
     assert sign_flip_p_value(differences, alternative=alternative) == pytest.approx(result.pvalue)
 
 
-@PROPERTY
 @given(COUNTS, st.sampled_from(BOTH))
 def test_sign_flips_count_every_outcome_once_ties_and_zeros_too(values, alternative):
     p = sign_flip_p_value(values, alternative=alternative)
     assert p == pytest.approx(by_listing(values, alternative.value))
 
 
-@PROPERTY
 @given(COUNTS, st.sampled_from([1e-4, 0.01, 0.1, 1 / 3, 1e6]))
 def test_sums_that_differ_by_rounding_alone_are_ties(values, unit):
     scaled = [value * unit for value in values]
@@ -192,7 +176,6 @@ def test_without_ties_wilcoxon_is_scipys_exact_test(n, alternative):
     assert wilcoxon_p_value(differences, alternative=alternative) == pytest.approx(expected)
 
 
-@PROPERTY
 @given(COUNTS, st.sampled_from(BOTH))
 def test_wilcoxon_is_exact_with_ties_and_zeros(values, alternative):
     # Pratt: zeros are ranked, then count for neither sign.
@@ -215,7 +198,6 @@ def test_differences_of_accuracies_tie_as_their_counts_do():
 # Both
 
 
-@PROPERTY
 @given(COUNTS, st.randoms(use_true_random=False), st.sampled_from(TESTS))
 def test_the_order_of_seeds_changes_nothing(values, random, test):
     shuffled = random.sample(values, len(values))
@@ -223,7 +205,6 @@ def test_the_order_of_seeds_changes_nothing(values, random, test):
         assert test(shuffled, alternative=alternative) == test(values, alternative=alternative)
 
 
-@PROPERTY
 @given(COUNTS, st.sampled_from(TESTS))
 def test_swapping_the_two_methods_leaves_the_p_value(values, test):
     swapped = [-value for value in values]
@@ -232,7 +213,6 @@ def test_swapping_the_two_methods_leaves_the_p_value(values, test):
     assert both >= 1.0  # what equals the observed sum counts on either side
 
 
-@PROPERTY
 @given(COUNTS, st.integers(0, 8), st.integers(1, 20))
 def test_a_better_score_never_raises_the_one_sided_p_value(values, place, gain):
     better = list(values)
@@ -269,7 +249,6 @@ def test_a_comparison_that_could_not_be_tested_stays_missing_and_counts_in_the_f
     assert np.isnan(holm([math.nan, math.nan])).all()
 
 
-@PROPERTY
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=10), st.randoms(use_true_random=False))
 def test_holm_depends_on_no_order_and_never_lowers_a_p_value(p_values, random):
     adjusted = holm(p_values)
@@ -345,7 +324,6 @@ def test_one_seed_shows_no_equality():
     assert equivalence_p_value([0.0], 0.01, rng()) == 1.0
 
 
-@PROPERTY
 @given(COUNTS, st.integers(1, 10))
 def test_equivalence_asks_for_both_sides(values, margin):
     generator = rng()
@@ -356,7 +334,6 @@ def test_equivalence_asks_for_both_sides(values, margin):
     assert equivalence_p_value(swapped, margin, rng()) == pytest.approx(max(sides), abs=0.05)
 
 
-@PROPERTY
 @given(COUNTS, st.integers(1, 10), st.integers(1, 10))
 def test_a_wider_margin_never_raises_the_p_value(values, margin, wider):
     before, after = (non_inferiority_p_value(values, m, rng()) for m in (margin, margin + wider))
@@ -368,95 +345,3 @@ def test_a_margin_that_is_not_positive_is_refused(margin):
     for test in (non_inferiority_p_value, equivalence_p_value):
         with pytest.raises(ValueError, match="a margin must be above 0"):
             test([0.1, 0.2], margin, rng())
-
-
-# Effect sizes
-
-
-def test_the_probability_of_improvement_splits_ties():
-    assert probability_of_improvement([1, 2, 3, 4], [0, 2, 4, 4]) == (1 + 0.5 + 0 + 0.5) / 4
-    assert probability_of_improvement([0.5] * 3, [0.5] * 3) == 0.5
-    assert probability_of_improvement([1], [0]) == 1.0
-
-
-def test_the_probability_of_improvement_pairs_seeds():
-    # The same values: seed by seed always better, over all pairs only mostly.
-    first, second = [0.2, 0.4, 0.6, 0.8], [0.1, 0.3, 0.5, 0.7]
-    assert probability_of_improvement(first, second) == 1.0
-    assert probability_of_improvement(first, second[::-1]) == 0.5
-    assert cliffs_delta(first, second) == cliffs_delta(first, second[::-1]) == 0.25
-
-
-def test_runs_that_never_ended_tie_among_each_other():
-    worst = -math.inf
-    assert probability_of_improvement([worst, 0.5, worst], [worst, worst, 0.5]) == 0.5
-    assert cliffs_delta([worst], [worst]) == 0.0
-    assert cliffs_delta([math.inf, worst], [math.inf, worst]) == 0.0
-    assert cliffs_delta([0.0, 0.5], [worst, worst]) == 1.0
-
-
-def test_missing_and_unequal_samples_are_refused():
-    with pytest.raises(ValueError, match="3 values cannot be paired with 2"):
-        probability_of_improvement([0.1, 0.2, 0.3], [0.1, 0.2])
-    for effect in (probability_of_improvement, cliffs_delta):
-        for first, second in ([0.1, math.nan], [0.1, 0.2]), ([0.1, 0.2], [math.nan, 0.2]):
-            with pytest.raises(ValueError, match="sample holds 1 missing values"):
-                effect(first, second)
-        with pytest.raises(ValueError, match="is empty"):
-            effect([], [])
-
-
-@PROPERTY
-@given(SCORES, SCORES)
-def test_cliffs_delta_is_that_of_mann_whitney(first, second):
-    u = stats.mannwhitneyu(first, second, method="asymptotic").statistic
-    assert cliffs_delta(first, second) == pytest.approx(2 * u / (len(first) * len(second)) - 1)
-
-
-@PROPERTY
-@given(SCORES, SCORES, st.randoms(use_true_random=False))
-def test_cliffs_delta_knows_no_order_of_rows_and_mirrors_when_swapped(first, second, random):
-    delta = cliffs_delta(first, second)
-    shuffled = random.sample(first, len(first)), random.sample(second, len(second))
-    assert cliffs_delta(*shuffled) == delta
-    assert cliffs_delta(second, first) == -delta
-    assert -1 <= delta <= 1
-
-
-@PROPERTY
-@given(SCORES, st.data())
-def test_a_failed_run_never_raises_the_probability_of_improvement(scores, data):
-    size = len(scores)
-    rival = data.draw(
-        st.lists(st.integers(1, 20).map(lambda k: k / 20), min_size=size, max_size=size)
-    )
-    place = data.draw(st.integers(0, size - 1))
-    before = probability_of_improvement(scores, rival)
-    failed = list(scores)
-    failed[place] = 0.0
-    assert probability_of_improvement(failed, rival) <= before
-    assert probability_of_improvement([*scores, 0.0], [*rival, 0.5]) <= before
-    assert cliffs_delta([*scores, 0.0], rival) <= cliffs_delta(scores, rival) + 1e-12
-    swapped = probability_of_improvement(rival, scores)
-    assert before + swapped == pytest.approx(1)
-
-
-# Sample sizes
-
-
-def test_twenty_nine_runs_detect_three_in_four():
-    assert noether_sample_size(0.75) == 29
-
-
-def test_noethers_number_is_its_formula():
-    for probability in (0.6, 0.7, 0.9, 1.0):
-        z = stats.norm.ppf(0.95) + stats.norm.ppf(0.8)
-        exact = z**2 / (6 * (probability - 0.5) ** 2)
-        assert noether_sample_size(probability, power=0.8) == math.ceil(exact)
-    assert noether_sample_size(0.6) > noether_sample_size(0.75) > noether_sample_size(0.9)
-
-
-@pytest.mark.parametrize("probability", [0.5, 0.3, 1.1, math.nan])
-def test_a_probability_of_a_half_needs_no_detection(probability):
-    with pytest.raises(ValueError, match=r"above 0\.5"):
-        noether_sample_size(probability)

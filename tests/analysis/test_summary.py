@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from analysis.load import load_trials
-from analysis.scores import MISSING
 from analysis.summary import summarize
 from tests.ledgers import MadeUpLedger
-from tune_metalr.trial import Role, Status
+from tune_metalr.trial import MISSING, Role, Status
 
 
 def summary(ledger):

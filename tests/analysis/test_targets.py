@@ -4,19 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.intervals import wilson_interval
 from analysis.targets import expected_running_time, first_epoch_at, time_to_target
-
-PROPERTY = settings(
-    deadline=None,
-    max_examples=50,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
 
 MISS = math.inf
 RUNS = st.lists(
@@ -61,7 +53,6 @@ def test_a_later_fall_does_not_undo_a_hit():
     assert first_epoch_at([0.1, 0.8, 0.1, math.nan], 0.8) == 2
 
 
-@PROPERTY
 @given(st.lists(st.integers(0, 10), max_size=10), st.integers(0, 10))
 def test_no_epoch_before_the_first_has_reached_the_target(curve, target):
     epoch = first_epoch_at(curve, target)
@@ -116,7 +107,6 @@ def test_a_miss_costs_what_it_spent():
     assert (cheap, dear) == (11, 40)
 
 
-@PROPERTY
 @given(RUNS)
 def test_the_expected_time_is_its_formula(runs):
     times, spent = columns(runs)
@@ -126,14 +116,12 @@ def test_the_expected_time_is_its_formula(runs):
     assert expected_running_time(times, spent) == pytest.approx(expected)
 
 
-@PROPERTY
 @given(RUNS, st.randoms(use_true_random=False))
 def test_the_order_of_runs_changes_nothing(runs, random):
     shuffled = random.sample(runs, len(runs))
     assert time_to_target(*columns(shuffled)) == time_to_target(*columns(runs))
 
 
-@PROPERTY
 @given(RUNS, st.integers(0, 40))
 def test_another_miss_never_shortens_any_time(runs, spent):
     before, after = (time_to_target(*columns(rows)) for rows in (runs, [*runs, (MISS, spent)]))
@@ -142,7 +130,6 @@ def test_another_miss_never_shortens_any_time(runs, spent):
     assert after.success.estimate <= before.success.estimate
 
 
-@PROPERTY
 @given(RUNS, st.sampled_from([0.5, 60.0]))
 def test_another_unit_multiplies_times(runs, factor):
     times, spent = (np.array(column) for column in columns(runs))

@@ -10,12 +10,11 @@ from analysis import catching_up, summary
 from analysis.budgets import FEWEST_REPEATS
 from analysis.catching_up import LEADS_AT, CatchingUp
 from analysis.load import load_searches, load_trials
-from analysis.scores import MISSING
 from analysis.summary import MethodSummary
 from tune_metalr.analysis_tables.numbers import INTERVALS, budget, number, percent, points
 from tune_metalr.cli_tables import table
 from tune_metalr.errors import UserError, nearest
-from tune_metalr.trial import Role, Status
+from tune_metalr.trial import MISSING, Role, Status
 
 _TROUBLES = (Status.DIVERGED, Status.PRUNED, Status.FAILED, MISSING)
 

@@ -29,9 +29,6 @@ def print_comparison(folder: Path, choices: AnalysisChoices, console: Console) -
     across = overall(trials, family.reference, alpha=choices.alpha)
     if across:
         _print_overall(across, family.reference, console)
-        absent = [m for m in trials["method"].unique() if m not in across.methods]
-        if absent:
-            console.print(f"Left out, not run on every workload: {', '.join(absent)}.")
     elif trials["workload"].nunique() > 1:
         console.print(
             "No table over workloads: it takes two methods that ran two common seeds on every one."
@@ -110,6 +107,8 @@ def _print_speeds(speeds: list[MethodSpeed], profile: Profile, console: Console)
         "Time to target on validation. A miss is infinite in the median; ERT, the expected running "
         "time until a success, charges it with what it spent."
     )
+    if profile.left_out:
+        console.print(f"Not run by every method, and not scored: {', '.join(profile.left_out)}.")
     if len(profile.scores) < 2 or not any(score.exact.score for score in profile.scores):
         return
     console.print(
@@ -121,8 +120,6 @@ def _print_speeds(speeds: list[MethodSpeed], profile: Profile, console: Console)
             f"  {score.method}: {score.exact.score:.3f} [{score.exact.low:.3f}, "
             f"{score.exact.high:.3f}]; 100-point trapezoid {score.trapezoid:.3f}"
         )
-    if profile.left_out:
-        console.print(f"Not run by every method, and left out: {', '.join(profile.left_out)}.")
 
 
 def _print_overall(across: Overall, reference: str, console: Console) -> None:
@@ -142,6 +139,8 @@ def _print_overall(across: Overall, reference: str, console: Console) -> None:
         f"interquartile mean of accuracies scaled to 0 for guessing; differences from "
         f"'{reference}'. {INTERVALS}"
     )
+    if across.left_out:
+        console.print(f"Not run on every workload, and left out: {', '.join(across.left_out)}.")
     if across.ranking is not None:
         ranks = ", ".join(
             f"{method} {rank:.2f}"

@@ -21,6 +21,7 @@ _LONGEST_TEMP = 16
 """Ray's sockets lie up to 88 characters deeper, and their path has at most 107 (macOS: 104)."""
 
 _LAST_BREATH_SECONDS = 1.0
+_LONGEST_END_SECONDS = 4.0
 _NEW_SECONDS = 60.0
 
 _OBJECT_STORE_BYTES = 100 * 2**20
@@ -95,7 +96,10 @@ class RaySession:
     def __init__(self, options: SessionOptions) -> None:
         self._options = options
         self._started: set[psutil.Process] = set()
+        self._strangers: set[psutil.Process] | None = None
         self._fork_server: ForkServer | None = None
+        self.folder = _temp_root() / f"{_FOLDER_PREFIX}{secrets.token_hex(4)}"
+        """Ray's and Tune's own files; held by a lock for as long as this process lives."""
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
@@ -105,26 +109,46 @@ class RaySession:
             os.environ.update(_PRIVATE_ENVIRONMENT)
         threads = str(self._options.threads_per_trial)
         os.environ.update({"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads})
-        _delete_abandoned_folders()
-        self.folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=_temp_root()))
-        """Ray's and Tune's own files; held by a lock for as long as this process lives."""
         # Torch makes a folder for compiled code as soon as an optimizer steps.
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(self.folder / "torch")
-        self._owner = (self.folder / "owner").open("w")
-        fcntl.flock(self._owner, fcntl.LOCK_EX)
-        self._strangers = _children()
-        if self.is_private:
-            self._fork_server = self._find_fork_server()
-            self._fork_server.listen(self.folder / "fork")
+        _delete_abandoned_folders()
+        try:
+            self._open()
+        except BaseException:  # a signal, too, that comes while the folder is made
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Leave nothing behind: no process of a private cluster, no folder."""
-        if self.is_private:
-            _kill(self._started | (_children() - self._strangers))
+        """Leave nothing behind: no process of a private cluster, no folder.
+
+        Another thread may be about to start one more process, or to write one more file.
+        """
+        deadline = time.monotonic() + _LONGEST_END_SECONDS
+        while True:
+            processes = self._processes()
+            _kill(processes)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            is_quiet = not processes and not self.folder.exists()
+            if is_quiet or time.monotonic() > deadline:
+                break
         self._resources.close()
-        self._owner.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _open(self) -> None:
+        self.folder.mkdir(mode=0o700)
+        owner = self._resources.enter_context((self.folder / "owner").open("w"))
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        if self.is_private:
+            self._strangers = _children()
+            self._fork_server = self._find_fork_server()
+            self._fork_server.listen(self.folder / "fork")
+
+    def _processes(self) -> set[psutil.Process]:
+        """Return what was started since the session began; of a running cluster, nothing."""
+        if self._strangers is None:
+            return set()
+        ours = self._started | (_children() - self._strangers)
+        return {process for process in ours if _lives(process)}
 
     def _find_fork_server(self) -> ForkServer:
         """Take the one that runs, or start one if there is none or it has too few threads."""
@@ -160,7 +184,7 @@ class RaySession:
     def disconnect(self) -> None:
         """Leave the cluster politely, which `__exit__` cannot wait for."""
         # Some of them outlive the cluster by half a minute, as nobody's children.
-        self._started = _children() - self._strangers
+        self._started = self._processes()
         import ray
 
         ray.shutdown()

@@ -1,0 +1,53 @@
+"""A session's end: whatever happens meanwhile, no folder and no process is left."""
+
+import subprocess
+import threading
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from tune_metalr.fork_server import ForkServer
+from tune_metalr.ray_pool.session import RaySession, SessionOptions
+
+OPTIONS = SessionOptions(cpus=1, address=None, threads_per_trial=1)
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(short_temporary_folder, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(short_temporary_folder))
+    return short_temporary_folder
+
+
+def test_an_interruption_while_the_folder_is_made_leaves_none(own_temporary_folder, monkeypatch):
+    def interrupted(server, path):
+        path.write_text("half done")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ForkServer, "listen", interrupted)
+    before = set(psutil.Process().children())
+    with pytest.raises(KeyboardInterrupt), RaySession(OPTIONS):
+        pass
+    assert list(own_temporary_folder.iterdir()) == []
+    assert set(psutil.Process().children()) == before
+
+
+def test_what_another_thread_still_writes_and_starts_is_gone_too(own_temporary_folder):
+    started = []
+
+    def write_and_start(folder, until):
+        while not until.wait(0.002):
+            with suppress(OSError):
+                folder.mkdir(exist_ok=True)
+                (folder / "late").write_text("")
+            if len(started) < 20:
+                started.append(subprocess.Popen(["sleep", "60"]))
+
+    end = threading.Event()
+    with RaySession(OPTIONS) as session:
+        thread = threading.Thread(target=write_and_start, args=(session.folder, end))
+        thread.start()
+        threading.Timer(0.3, end.set).start()
+    assert list(own_temporary_folder.iterdir()) == []
+    assert all(process.wait(timeout=5) == -9 for process in started)
+    thread.join()
