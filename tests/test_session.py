@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+import time
 from contextlib import suppress
 
 import psutil
@@ -47,6 +48,7 @@ def test_what_another_thread_still_writes_and_starts_is_gone_too(own_temporary_f
     with RaySession(OPTIONS) as session:
         thread = threading.Thread(target=write_and_start, args=(session.folder, end))
         thread.start()
+        time.sleep(0.05)
         threading.Timer(0.3, end.set).start()
     assert list(own_temporary_folder.iterdir()) == []
     assert all(process.wait(timeout=5) == -9 for process in started)

@@ -22,6 +22,7 @@ _LONGEST_TEMP = 16
 
 _LAST_BREATH_SECONDS = 1.0
 _LONGEST_END_SECONDS = 4.0
+_QUIET_SECONDS = 0.05
 _NEW_SECONDS = 60.0
 
 _OBJECT_STORE_BYTES = 100 * 2**20
@@ -125,13 +126,14 @@ class RaySession:
         Another thread may be about to start one more process, or to write one more file.
         """
         deadline = time.monotonic() + _LONGEST_END_SECONDS
-        while True:
+        quiet_rounds = 0
+        while quiet_rounds < 2 and time.monotonic() < deadline:
             processes = self._processes()
+            is_quiet = not processes and not self.folder.exists()
+            quiet_rounds = quiet_rounds + 1 if is_quiet else 0
             _kill(processes)
             shutil.rmtree(self.folder, ignore_errors=True)
-            is_quiet = not processes and not self.folder.exists()
-            if is_quiet or time.monotonic() > deadline:
-                break
+            time.sleep(_QUIET_SECONDS if is_quiet else 0)
         self._resources.close()
 
     def _open(self) -> None:
