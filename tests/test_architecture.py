@@ -11,11 +11,14 @@ ROOT = Path(__file__).parents[1]
 GROUND = {"trial", "seeds", "errors", "storage", "import_path"}
 
 ARROWS = {
-    "__init__": {"workloads"},
+    "__init__": {"batch_loss", "metalr", "workloads"},
     "__main__": {"cli"},
     "workloads": set(),
-    "methods": set(),
-    "training": {"methods", "workloads"},
+    "batch_loss": set(),
+    "controller": {"batch_loss"},
+    "metalr": {"batch_loss", "controller"},
+    "methods": {"batch_loss", "controller", "metalr"},
+    "training": {"batch_loss", "methods", "workloads"},
     "provenance": set(),
     "attempts": {"provenance"},
     "checkpoints": set(),
@@ -77,6 +80,9 @@ ARROWS = {
 
 ONLY_IN = {"ray": {"ray_pool"}, "optuna": {"proposals"}, "typer": {"cli", "cli_searches"}}
 WITHOUT_TORCH = {*ARROWS} - {
+    "batch_loss",
+    "controller",
+    "metalr",
     "inheritance",
     "training",
     "worker",

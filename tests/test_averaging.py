@@ -7,7 +7,7 @@ import torch
 
 from tune_metalr.methods import method_revision
 from tune_metalr.methods.averaging import GAMMA, AveragedWeights
-from tune_metalr.methods.base import LearningRateController
+from tune_metalr.controller import LearningRateController
 from tune_metalr.methods.build import build_controller, build_optimizer
 from tune_metalr.methods.fixed import FixedSchedule
 
@@ -21,7 +21,7 @@ class Scripted(LearningRateController):
 
     learning_rate = 0.5
 
-    def step(self, loss, closure=None):
+    def step(self, loss, closure=None, *, gradient_scale=1.0):
         self.forward_evaluations += 1
         with torch.no_grad():
             self._weight.fill_(next(self._values))

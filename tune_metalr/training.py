@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import update_bn
 
+from tune_metalr.batch_loss import BatchLoss
 from tune_metalr.methods.build import build_controller, build_optimizer
 from tune_metalr.seeds import derive_seed
 from tune_metalr.trial import Status, Trial
@@ -118,11 +120,10 @@ class Training:
         learning_rates = self._record["learning_rates"]
         for batch in batches:
             self._optimizer.zero_grad(set_to_none=True)
-            loss = self._loss(batch)
+            batch_loss = BatchLoss(partial(self._loss, batch))
+            loss = batch_loss()
             loss.backward()  # type: ignore[no-untyped-call]
-            if self._clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip_norm)
-            self._controller.step(loss)
+            self._controller.step(loss, batch_loss, gradient_scale=self._clip())
             learning_rates.append(self._controller.learning_rate)
             total += loss.detach() * len(batch.labels)
             examples += len(batch.labels)
@@ -236,6 +237,13 @@ class Training:
     def _loss(self, batch: Batch) -> torch.Tensor:
         with self._autocast():
             return self._task.loss(self._model(batch.inputs), batch.labels)
+
+    def _clip(self) -> float:
+        """Clip the whole gradient, where the method does; return the factor that it was given."""
+        if self._clip_norm is None:
+            return 1.0
+        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip_norm)
+        return min(1.0, self._clip_norm / (float(norm) + 1e-6))
 
     def _divergence(self, loss_nats: float) -> str | None:
         """Say why training has left the range that makes sense, if it has."""

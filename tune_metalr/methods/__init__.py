@@ -1,8 +1,10 @@
 """The optimizers, schedules and controllers that a study can name. Loads no torch."""
 
+import hashlib
 import math
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 
@@ -69,6 +71,12 @@ class Controller(NamedTuple):
     revision: str = "1"
     averages: bool = False
     """Whether it evaluates averaged weights of its own, so that no average goes around it."""
+    sets_weight_decay: bool = False
+    """Whether it chooses the weight decay too, where the study says none."""
+    draws: bool = False
+    """Whether it draws random numbers, from a stream of its own."""
+    has_prior: bool = False
+    """Whether its arithmetic rests on the shipped prior, which is then part of its revision."""
 
 
 class Averaging(NamedTuple):
@@ -167,8 +175,51 @@ CONTROLLERS: Mapping[str, Controller] = MappingProxyType(
             sets_rate=False,
             meaning="the study's rate, on its schedule",
         ),
+        "hypergradient": Controller(
+            "tune_metalr.methods.hypergradient.Hypergradient",
+            sets_rate=True,
+            meaning="multiplies the rate by 1 + 0.02 cos(gradient, last step)",
+        ),
+        "online-mlp": Controller(
+            "tune_metalr.methods.online_mlp.OnlineMLP",
+            sets_rate=True,
+            meaning="a small network maps loss, gradient and curvature to the rate; trained during "
+            "training by the normalised hypergradient",
+        ),
+        "policy-gradient": Controller(
+            "tune_metalr.methods.policy_gradient.PolicyGradient",
+            sets_rate=True,
+            meaning="a Gaussian policy over changes of the log rate; its reward is how the loss "
+            "falls",
+            draws=True,
+        ),
+        "lr-finder": Controller(
+            "tune_metalr.methods.lr_finder.LRFinder",
+            sets_rate=True,
+            meaning="a range test, charged as steps of the run, then one cycle",
+        ),
+        "prior": Controller(
+            "tune_metalr.metalr.prior_controller.PriorController",
+            sets_rate=True,
+            meaning="rate, warm-up, decay and weight decay as functions of optimizer and horizon",
+            sets_weight_decay=True,
+            has_prior=True,
+        ),
+        "metalr": Controller(
+            "tune_metalr.metalr.metalr.MetaLR",
+            sets_rate=True,
+            meaning="the prior, corrected by second-order probes during training",
+            sets_weight_decay=True,
+            has_prior=True,
+        ),
     }
 )
+
+DEFAULT_LR = 1e-3
+"""Where a controller that sets the rate itself begins, if the study says nothing."""
+
+_PRIOR_FILE = Path(__file__).parents[1] / "metalr" / "prior.json"
+_DIGEST_LENGTH = 12
 
 AVERAGING = Averaging("evaluates a running average of the weights, in which early ones fade")
 
@@ -193,10 +244,18 @@ def method_revision(
     parts = (
         _optimizer_revision(optimizer),
         SCHEDULES[schedule].revision,
-        CONTROLLERS[controller].revision,
+        _controller_revision(controller),
         *((AVERAGING.revision,) if averaging else ()),
     )
     return "-".join(str(part) for part in parts)
+
+
+def _controller_revision(name: str) -> str:
+    controller = CONTROLLERS[name]
+    if not controller.has_prior:
+        return controller.revision
+    content = _PRIOR_FILE.read_bytes()
+    return f"{controller.revision}.{hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]}"
 
 
 def _optimizer_revision(name: str) -> str:

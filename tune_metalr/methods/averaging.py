@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from tune_metalr.methods.base import Closure, LearningRateController
+from tune_metalr.batch_loss import Closure
+from tune_metalr.controller import LearningRateController
 
 GAMMA = 8.0
 
@@ -54,9 +55,15 @@ class AveragedWeights(LearningRateController):
     def forward_evaluations(self, count: int) -> None:
         self._within.forward_evaluations = count
 
-    def step(self, loss: torch.Tensor, closure: Closure | None = None) -> None:
+    def step(
+        self,
+        loss: torch.Tensor,
+        closure: Closure | None = None,
+        *,
+        gradient_scale: float = 1.0,
+    ) -> None:
         """Let the controller within take its step, and the average follow."""
-        self._within.step(loss, closure)
+        self._within.step(loss, closure, gradient_scale=gradient_scale)
         self._step += 1
         share = (self._gamma + 1) / (self._step + self._gamma)
         with torch.no_grad():

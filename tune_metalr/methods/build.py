@@ -9,8 +9,9 @@ from tune_metalr.errors import UserError
 from tune_metalr.import_path import resolve
 from tune_metalr.methods import CONTROLLERS, OPTIMIZERS, SCHEDULES, SETTINGS, method_revision
 from tune_metalr.methods.averaging import AveragedWeights
-from tune_metalr.methods.base import LearningRateController
+from tune_metalr.controller import LearningRateController
 from tune_metalr.methods.imported import as_arguments
+from tune_metalr.seeds import derive_seed
 from tune_metalr.trial import Trial
 
 _NOT_THE_OPTIMIZERS = frozenset({"warmup_fraction", "clip_norm", "averaging", *SETTINGS})
@@ -64,14 +65,19 @@ def build_controller(
     """
     keywords: dict[str, Any] = {}
     given = trial.hyperparameters
-    if not CONTROLLERS[trial.controller].sets_rate:
+    kind = CONTROLLERS[trial.controller]
+    if kind.draws:
+        keywords["seed"] = derive_seed("controller", trial.workload, trial.seed)
+    if kind.sets_weight_decay:
+        keywords["sets_weight_decay"] = "weight_decay" not in given
+    if kind.has_prior:
+        keywords["initial_lr"] = given["lr"]
+    if not kind.sets_rate:
         settings = SCHEDULES[trial.schedule].settings
         keywords["schedule"] = trial.schedule
         keywords["warmup_fraction"] = given.get("warmup_fraction", 0.0)
         keywords["settings"] = {name: given[name] for name in settings if name in given}
-    controller: LearningRateController = resolve(CONTROLLERS[trial.controller].path)(
-        optimizer, total_steps, **keywords
-    )
+    controller: LearningRateController = resolve(kind.path)(optimizer, total_steps, **keywords)
     return AveragedWeights(controller) if _averages(trial) else controller
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from tune_metalr.methods.base import Closure, LearningRateController
+from tune_metalr.batch_loss import Closure
+from tune_metalr.controller import LearningRateController
 from tune_metalr.methods.imported import keeps_evaluation_weights
 from tune_metalr.methods.schedules import Schedule
 
@@ -43,8 +44,14 @@ class FixedSchedule(LearningRateController):
         """The rate of the first parameter group."""
         return self._learning_rate
 
-    def step(self, loss: torch.Tensor, closure: Closure | None = None) -> None:
-        """Perform the optimizer step; loss and closure are not looked at."""
+    def step(
+        self,
+        loss: torch.Tensor,
+        closure: Closure | None = None,
+        *,
+        gradient_scale: float = 1.0,
+    ) -> None:
+        """Perform the optimizer step; nothing else is looked at."""
         factor = self._schedule.factor(self._step)
         for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * factor

@@ -13,7 +13,7 @@ from pydantic import (
 
 from tune_metalr.errors import nearest
 from tune_metalr.import_path import is_import_path, resolve
-from tune_metalr.methods import CONTROLLERS, OPTIMIZERS, SCHEDULES, SETTINGS
+from tune_metalr.methods import CONTROLLERS, DEFAULT_LR, OPTIMIZERS, SCHEDULES, SETTINGS
 from tune_metalr.methods.presets import PRESETS
 from tune_metalr.study.fields import Flag, NotNegative, Number, Positive, Strict, as_list, known
 
@@ -47,8 +47,9 @@ class MethodChoice(BaseModel):
         tuple[Positive, ...],
         BeforeValidator(as_list, float | str | list[float | str]),
         Field(min_length=1),
-    ]
-    """The learning rate; a list makes one method of each."""
+    ] = (DEFAULT_LR,)
+    """The learning rate; a list makes one method of each. A controller that sets the rate itself
+    begins there, and needs none."""
     schedule: ScheduleName = "constant"
     warmup_fraction: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Fraction of all steps in which the rate rises linearly from 0."""
@@ -61,6 +62,8 @@ class MethodChoice(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> "MethodChoice":
+        if "lr" not in self.model_fields_set and not CONTROLLERS[self.controller].sets_rate:
+            raise ValueError("'lr' is missing: the rate, or a list of rates")
         if CONTROLLERS[self.controller].sets_rate:
             for name in ("schedule", "warmup_fraction", *SETTINGS):
                 if name in self.model_fields_set | (self.model_extra or {}).keys():

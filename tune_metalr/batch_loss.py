@@ -1,0 +1,100 @@
+"""The loss of one batch, as often as wanted: with the same dropout, and without a trace."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+Closure = Callable[[], torch.Tensor]
+"""Evaluates the mean loss of the current batch."""
+
+
+class BatchLoss:
+    """The loss of one batch: the first call is the forward pass of training.
+
+    Every later call evaluates the same batch at whatever the weights are then: without gradients,
+    with the random numbers of the first call, so that dropout drops the same units; and it leaves
+    random streams and buffers, such as batch normalisation's statistics, as they were.
+
+        batch_loss = BatchLoss(lambda: loss_function(model(inputs), labels))
+        loss = batch_loss()
+        loss.backward()
+        controller.step(loss, batch_loss)
+    """
+
+    def __init__(self, compute: Closure) -> None:
+        self._compute = compute
+        self._random_state: _RandomState | None = None
+
+    def __call__(self) -> torch.Tensor:
+        """Return the mean loss of the batch, a scalar."""
+        if self._random_state is None:
+            self._random_state = _RandomState.now()
+            return self._compute()
+        with _without_a_trace():
+            self._random_state.restore()
+            return self._compute()
+
+
+def evaluate_again(closure: Closure) -> float:
+    """Return the loss at the current weights, leaving no trace.
+
+    A closure that is no `BatchLoss` draws random numbers of its own: with dropout, its loss is
+    that of another network than the gradients'.
+    """
+    if isinstance(closure, BatchLoss):
+        return float(closure())
+    with _without_a_trace():
+        return float(closure())
+
+
+class _RandomState(NamedTuple):
+    """Torch's random streams: of the CPU, and of each CUDA device in use."""
+
+    cpu: torch.Tensor
+    cuda: list[torch.Tensor]
+
+    @classmethod
+    def now(cls) -> "_RandomState":
+        is_used = torch.cuda.is_available() and torch.cuda.is_initialized()
+        return cls(torch.get_rng_state(), torch.cuda.get_rng_state_all() if is_used else [])
+
+    def restore(self) -> None:
+        torch.set_rng_state(self.cpu)
+        if self.cuda:
+            torch.cuda.set_rng_state_all(self.cuda)
+
+
+@contextmanager
+def _without_a_trace() -> Iterator[None]:
+    """Evaluate without gradients; random streams and buffers are put back afterwards."""
+    random_state = _RandomState.now()
+    with torch.no_grad(), _kept_buffers():
+        try:
+            yield
+        finally:
+            random_state.restore()
+
+
+@contextmanager
+def _kept_buffers() -> Iterator[None]:
+    """Put back the buffers of every module that is called within.
+
+    Found by a hook on all modules: a loss is a function, which does not tell its model.
+    """
+    kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def keep(module: torch.nn.Module, inputs: Any) -> None:
+        for buffer in module._buffers.values():
+            if module.training and buffer is not None and id(buffer) not in kept:
+                kept[id(buffer)] = (buffer, buffer.clone())
+
+    hook = register_module_forward_pre_hook(keep)
+    try:
+        yield
+    finally:
+        hook.remove()
+        for buffer, value in kept.values():
+            buffer.copy_(value)

@@ -1,0 +1,104 @@
+"""The contract of every controller: what performs the optimizer step, at a rate it chose."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from tune_metalr.batch_loss import Closure
+
+
+class LearningRateController(ABC):
+    """Wraps any `torch.optim.Optimizer` and sets the learning rate of each of its steps.
+
+    Built with the optimizer and the number of planned steps. One step of a loop is
+    `zero_grad`, forward, `backward`, then `controller.step(loss)`.
+
+    It stands where the optimizer would for `torch.amp.GradScaler`:
+    `scaler.step(controller, loss, closure)` unscales gradients first and leaves out the step where
+    one is not finite.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, total_steps: int) -> None:
+        if total_steps < 1:
+            raise ValueError(f"total_steps must be at least 1, not {total_steps}")
+        self.optimizer = optimizer
+        self.total_steps = total_steps
+        self.forward_evaluations = 0
+        """Losses evaluated by the controller itself, charged to the method."""
+        self.swaps_weights = False
+        """Whether `evaluation` puts other weights in: batch statistics must be taken anew."""
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Those of the optimizer."""
+        return self.optimizer.param_groups
+
+    @property
+    @abstractmethod
+    def learning_rate(self) -> float:
+        """The rate of the last step; before the first, of the step to come."""
+
+    @abstractmethod
+    def step(
+        self,
+        loss: torch.Tensor,
+        closure: Closure | None = None,
+        *,
+        gradient_scale: float = 1.0,
+    ) -> None:
+        """Choose the rate and perform the optimizer step; gradients are in place.
+
+        Args:
+            loss: The mean loss of the batch at the current weights, of which the gradients are.
+                With gradients accumulated over several batches, the mean over all of them.
+            closure: Evaluates that loss again, best a `BatchLoss`. A controller that looks at the
+                loss after its step does without that look where none is given.
+            gradient_scale: What the gradients were multiplied by since `backward`: the factor of
+                clipping.
+        """
+
+    def end_epoch(self, validation_loss: float) -> None:  # noqa: B027  (most need nothing)
+        """Hear the validation loss (nats per example) of the epoch that has just ended."""
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Swap evaluation weights in for the `with` block, where the method keeps any."""
+        yield
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Return what resumes the controller bit for bit; the optimizer's state is apart."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+
+
+class GroupRates:
+    """The rates of an optimizer's parameter groups, moved together.
+
+    Each group keeps the ratio to the first group's rate with which the optimizer was built.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+        rates = [float(group["lr"]) for group in optimizer.param_groups]
+        self._ratios = [rate / rates[0] if rates[0] > 0 else 1.0 for rate in rates]
+
+    def set(self, rate: float) -> None:
+        """Set the first group's rate, and every other in its ratio."""
+        for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
+            group["lr"] = rate * ratio
+
+
+def weights_with_gradients(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """Return the parameters that the coming step will move: those that have a gradient."""
+    return [
+        weight
+        for group in optimizer.param_groups
+        for weight in group["params"]
+        if weight.grad is not None
+    ]

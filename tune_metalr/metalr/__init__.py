@@ -1,0 +1,1 @@
+"""MetaLR: the rate of every step, without tuning. Needs torch alone."""
