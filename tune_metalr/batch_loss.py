@@ -58,7 +58,7 @@ class _RandomState(NamedTuple):
 
     @classmethod
     def now(cls) -> "_RandomState":
-        is_used = torch.cuda.is_available() and torch.cuda.is_initialized()
+        is_used = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         return cls(torch.get_rng_state(), torch.cuda.get_rng_state_all() if is_used else [])
 
     def restore(self) -> None:
