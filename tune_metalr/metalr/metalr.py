@@ -6,10 +6,12 @@ batch. What it sees moves the rate away from the prior's where, and only where, 
 - Inside the dead band of its family nothing moves. Under Adam sigma hardly tells the rate (in small
   convolutional networks eight times the rate raise it from .37 to .47, and on texts it is near 0
   early at every rate), so only its upper end is used; under SGD with momentum both are.
+- The lower end counts only near the peak: on the way up and down a small sigma is meant.
 - Outside, the log rate moves by the excess over the slope of sigma against the log rate, at most by
   a factor of 1.5 a probe, and stays within a factor of 4 of the prior.
 - A step after which the loss has risen by more than the gradient said it would fall is taken back,
-  and the rate halved, beyond that factor if need be: then the prior does not know this problem.
+  the rate halved, beyond that factor if need be, and the next step is looked at too: the prior does
+  not know this problem.
 """
 
 import math
@@ -48,6 +50,7 @@ _MEMORY = 0.6
 """Share of the earlier mean in the running mean of sigma."""
 _EXTREME = 4.0
 """Sigma counts as at most this far from 0 in the mean."""
+_NEAR_THE_PEAK = 0.5
 _LARGEST_MOVE = math.log(1.5)
 _BOUND = math.log(4.0)
 _RETREAT = math.log(2.0)
@@ -81,6 +84,7 @@ class MetaLR(PriorController):
         self._log_scale = 0.0
         self._centre = 0.0
         self._sigma: float | None = None
+        self._has_retreated = False
         super().__init__(
             optimizer,
             total_steps,
@@ -104,6 +108,7 @@ class MetaLR(PriorController):
             "log_scale": self._log_scale,
             "centre": self._centre,
             "sigma": self._sigma,
+            "has_retreated": self._has_retreated,
             "forward_evaluations": self.forward_evaluations,
         }
 
@@ -113,6 +118,7 @@ class MetaLR(PriorController):
         self._log_scale = state["log_scale"]
         self._centre = state["centre"]
         self._sigma = state["sigma"]
+        self._has_retreated = state["has_retreated"]
         self.forward_evaluations = state["forward_evaluations"]
 
     def _planned(self) -> float:
@@ -123,7 +129,7 @@ class MetaLR(PriorController):
         self._retreat()
 
     def _move(self, loss: torch.Tensor, closure: Closure | None, gradient_scale: float) -> None:
-        if closure is None or not _is_probed(self._step):
+        if closure is None or not (self._has_retreated or _is_probed(self._step)):
             self.optimizer.step()
             return
         probe = Probe(weights_with_gradients(self.optimizer))
@@ -134,6 +140,7 @@ class MetaLR(PriorController):
             probe.undo()
             self._retreat()
         else:
+            self._has_retreated = False
             self._hear(reading)
 
     def _hear(self, reading: Reading) -> None:
@@ -145,13 +152,16 @@ class MetaLR(PriorController):
             sigma if self._sigma is None else _MEMORY * self._sigma + (1 - _MEMORY) * sigma
         )
         band = DEAD_BANDS[self.family]
-        excess = max(0.0, self._sigma - band.high) + min(0.0, self._sigma - band.low)
+        excess = max(0.0, self._sigma - band.high)
+        if self.planned_share >= _NEAR_THE_PEAK:
+            excess += min(0.0, self._sigma - band.low)
         move = max(-_LARGEST_MOVE, min(_LARGEST_MOVE, -excess / band.slope))
         moved = self._log_scale + move
         self._log_scale = max(self._centre - _BOUND, min(self._centre + _BOUND, moved))
 
     def _retreat(self) -> None:
-        """Halve the rate; the bound moves along, for the prior does not hold here."""
+        """Halve the rate and look again; the bound moves along: the prior does not hold here."""
+        self._has_retreated = True
         lowest = -_MOST_RETREATS * _RETREAT
         self._log_scale = max(lowest, self._log_scale - _RETREAT)
         self._centre = max(lowest, self._centre - _RETREAT)
