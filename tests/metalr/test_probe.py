@@ -7,7 +7,7 @@ import torch
 
 from tests.metalr.problems import Quadratic
 from tune_metalr.batch_loss import BatchLoss
-from tune_metalr.metalr.probe import Probe
+from tune_metalr.metalr.probe import Probe, _reading
 
 OPTIMIZERS = {
     "sgd": lambda weights, lr: torch.optim.SGD(weights, lr=lr),
@@ -66,7 +66,7 @@ def test_clipping_changes_the_step_but_not_what_is_foretold() -> None:
 
 def test_a_step_uphill_says_nothing() -> None:
     problem = Quadratic()
-    reading, _, _, _ = probed(problem, torch.optim.SGD([problem.weight], lr=0.1, maximize=True))
+    reading, _, _, _ = probed(problem, torch.optim.SGD([problem.weight], lr=0.01, maximize=True))
     assert reading.sigma is None
     assert not reading.has_failed
 
@@ -81,7 +81,8 @@ def test_a_step_that_the_loss_cannot_resolve_says_nothing() -> None:
 def test_zero_gradients_say_nothing() -> None:
     problem = Quadratic(start=0.0)
     reading, _, _, _ = probed(problem, torch.optim.SGD([problem.weight], lr=0.1))
-    assert reading == (None, 0.0, False)
+    assert reading == (0.0, 0.0, False, False)
+    assert reading.sigma is None
 
 
 @pytest.mark.parametrize("lr", [10.0, 1e200])
@@ -92,6 +93,12 @@ def test_a_step_far_too_long_has_failed_and_can_be_taken_back(lr) -> None:
     probe.undo()
     if lr < 1e100:
         assert torch.allclose(problem.weight, before, rtol=1e-12)
+
+
+def test_a_step_across_the_slope_that_does_little_harm_has_not_failed() -> None:
+    reading = _reading(torch.tensor(2.0), 2.01, foretold=1e-3)
+    assert reading.sigma == pytest.approx(22.0)
+    assert not reading.has_failed
 
 
 def test_a_loss_that_is_no_number_afterwards_has_failed() -> None:
