@@ -44,6 +44,17 @@ def test_a_plan_adds_up(study_path, places):
     assert 0 < plan.hours < 0.1
 
 
+def test_a_plan_says_when_its_runs_are_development(write_study, places) -> None:
+    text = (
+        "name: s\npurpose: development\nworkloads: [{name: digits-cnn, train_examples: 128}]\n"
+        "epochs: 1\nseeds: 10\nmethods: {sgd: {optimizer: sgd, lr: 0.1}}\n"
+    )
+    study = load_study(write_study(text)).study
+    ready = {"digits-cnn": make_ready(WORKLOADS["digits-cnn"], places)}
+    (note,) = plan_study(study, expand(study, ready), [], places, cpus=1).notes
+    assert note.startswith("Development: these runs will be marked")
+
+
 def test_a_plan_counts_every_search_and_its_winners(write_study, places) -> None:
     text = (
         "name: s\nworkloads: [{name: digits-cnn, train_examples: 128}]\nepochs: 2\nseeds: 3\n"

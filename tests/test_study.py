@@ -12,6 +12,7 @@ from tune_metalr.expansion import expand, expand_searches
 from tune_metalr.methods import CONTROLLERS
 from tune_metalr.study import Study, method_choice
 from tune_metalr.study_file import load_study
+from tune_metalr.trial import Purpose
 
 STUDIES = sorted((REPOSITORY / "studies").glob("*.yaml"))
 
@@ -67,16 +68,23 @@ def test_an_entry_changes_its_workload_alone(write_study):
     assert trials["mnist-cnn"].target_accuracy == 0.5
 
 
-def test_neither_names_nor_targets_decide_what_a_trial_is(write_study):
+def test_neither_names_nor_targets_nor_purpose_decide_what_a_trial_is(write_study):
     ids = [
         {item.trial.trial_id for item in expanded(write_study(text))}
         for text in (
             SMALL_STUDY,
             SMALL_STUDY.replace("name: small", "name: other").replace("sgd:", "plain:"),
             SMALL_STUDY.replace("train_examples: 128", "train_examples: 128\n    target: 0.3"),
+            f"purpose: development\n{SMALL_STUDY}",
         )
     ]
-    assert ids[0] == ids[1] == ids[2]
+    assert ids[0] == ids[1] == ids[2] == ids[3]
+
+
+def test_a_study_is_an_evaluation_unless_it_says_otherwise(write_study):
+    assert load_study(write_study(SMALL_STUDY)).study.purpose is Purpose.EVALUATION
+    study = load_study(write_study(f"purpose: development\n{SMALL_STUDY}")).study
+    assert study.purpose is Purpose.DEVELOPMENT
 
 
 def test_seeds_may_be_listed(write_study):
@@ -156,6 +164,7 @@ MISTAKES = {
     "methods of one name": ("  sgd-0.01: {optimizer: sgd, lr: 1}\n", ":1: two methods would both be called 'sgd-0.01'"),
     "an unknown reference": ("analysis: {reference: adm}\n", ":1: analysis.reference: unknown method 'adm'; known: sgd-0.001, sgd-0.01"),
     "a precision": ("precision: float16\n", ":9: precision: expected 'float32' or 'bfloat16', got 'float16'"),
+    "a purpose": ("purpose: developing\n", ":9: purpose: expected 'evaluation' or 'development', got 'developing'"),
     "broken YAML": ("  x: [1,\n", "not valid YAML: "),
     "a tab": ("\tx: 1\n", ":9: not valid YAML: found character '\\t' that cannot start any token"),
     "no mapping": ("a list", "expected fields such as 'name: my-study'"),
