@@ -2,7 +2,7 @@ import pytest
 
 from analysis.stats import seeds_needed
 from tune_metalr.expansion import expand, expand_searches
-from tune_metalr.plan import num_comparisons, plan_study, smallest_p_value
+from tune_metalr.plan import _decides_duration, num_comparisons, plan_study, smallest_p_value
 from tune_metalr.study_file import load_study
 from tune_metalr.workloads import WORKLOADS
 from tune_metalr.workloads.cache import make_ready
@@ -53,6 +53,12 @@ def test_a_plan_says_when_its_runs_are_development(write_study, places) -> None:
     ready = {"digits-cnn": make_ready(WORKLOADS["digits-cnn"], places)}
     (note,) = plan_study(study, expand(study, ready), [], places, cpus=1).notes
     assert note.startswith("Development: these runs will be marked")
+
+
+def test_each_controller_is_timed(study_path, make_trial):
+    first, second = (make_trial(controller=name) for name in ("fixed", "metalr"))
+    assert _decides_duration(first) != _decides_duration(second)
+    assert _decides_duration(first) == _decides_duration(make_trial(seed=1))
 
 
 def test_a_plan_counts_every_search_and_its_winners(write_study, places) -> None:

@@ -9,7 +9,7 @@ import yaml
 from tests.conftest import REPOSITORY, SMALL_STUDY, expanded, without_data
 from tune_metalr.errors import UserError
 from tune_metalr.expansion import expand, expand_searches
-from tune_metalr.methods import CONTROLLERS
+from tune_metalr.methods import CONTROLLERS, DEFAULT_LR
 from tune_metalr.study import Study, method_choice
 from tune_metalr.study_file import load_study
 from tune_metalr.trial import Purpose
@@ -41,6 +41,35 @@ def test_the_quick_start_is_what_its_issue_says():
         1e-3,
     ]
     assert {item.trial.seed for item in wanted} == set(range(10))
+
+
+def test_the_baselines_of_zero_tuning_may_use_what_untuned_methods_use():
+    study = load_study(REPOSITORY / "studies/zero-tuning-cpu.yaml").study
+    assert study.purpose is Purpose.DEVELOPMENT
+    searches = {choice.optimizer: choice for choice in study.searches.values()}
+    assert set(searches) == {"adamw", "sgd"}
+    for name, method in study.methods.items():
+        if method.optimizer in searches and method.controller == "fixed":
+            axes = searches[method.optimizer].axes()
+            assert axes["lr"].low <= method.lr[0] <= axes["lr"].high, name
+            assert method.schedule in axes["schedule"].choices, name
+            assert method.keywords().keys() <= axes.keys(), name
+    for search in searches.values():
+        choices = set(search.axes()["schedule"].choices)
+        assert choices == {"constant", "cosine", "linear", "one-cycle"}  # of prior and lr-finder
+
+
+def test_controllers_of_zero_tuning_drive_the_same_two_optimizers():
+    methods = load_study(REPOSITORY / "studies/zero-tuning-cpu.yaml").study.methods
+    sets_rate = {name for name, known in CONTROLLERS.items() if known.sets_rate}
+    driven = {
+        (choice.optimizer, choice.controller): choice.keywords() for choice in methods.values()
+    }
+    assert {controller for optimizer, controller in driven if optimizer == "adamw"} >= sets_rate
+    for controller in sets_rate - {"online-mlp"}:
+        assert driven["sgd", controller] == {"momentum": 0.9}
+    prototype = methods["plan-online-mlp"]
+    assert (prototype.optimizer, prototype.keywords()) == ("sgd", {})
 
 
 def test_trials_come_seed_by_seed_so_that_a_part_of_them_is_balanced(study_path):
@@ -216,6 +245,49 @@ def test_a_schedule_beside_a_controller_is_refused(write_study, monkeypatch):
         name = setting.partition(":")[0]
         with pytest.raises(UserError, match=f"sets the rate of every step itself: remove '{name}'"):
             load_study(write_study(text))
+
+
+ONE_METHOD = "optimizer: sgd, lr: [1e-3, 1e-2], momentum: 0.9"
+
+
+def with_method(settings):
+    return SMALL_STUDY.replace(ONE_METHOD, settings)
+
+
+def test_a_controller_that_sets_the_rate_needs_none_and_begins_where_it_is_told(write_study):
+    (first, *_) = expanded(write_study(with_method("optimizer: sgd, controller: hypergradient")))
+    assert first.method == "sgd"
+    assert (first.trial.schedule, first.trial.controller) == ("constant", "hypergradient")
+    assert first.trial.hyperparameters["lr"] == DEFAULT_LR
+    told = with_method(f"optimizer: sgd, controller: hypergradient, lr: {DEFAULT_LR}")
+    assert expanded(write_study(told))[0] == first
+
+
+def test_a_controller_may_begin_at_each_of_several_rates(write_study):
+    text = with_method("optimizer: sgd, controller: metalr, lr: [1e-4, 1e-2]")
+    trials = {item.method: item.trial for item in expanded(write_study(text))}
+    assert list(trials) == ["sgd-0.0001", "sgd-0.01"]
+    assert [trial.hyperparameters["lr"] for trial in trials.values()] == [1e-4, 1e-2]
+
+
+CONTROLLERS_AMISS = {
+    "no rate": ("optimizer: sgd", ":8: methods.sgd: 'lr' is missing: the rate, or a list of rates"),
+    "no rate for the fixed one": ("optimizer: sgd, controller: fixed", ":8: methods.sgd: 'lr' is missing"),
+    "a schedule": ("optimizer: sgd, controller: metalr, schedule: cosine", ":8: methods.sgd: controller 'metalr' sets the rate of every step itself: remove 'schedule'"),
+    "a warm-up": ("optimizer: sgd, controller: prior, warmup_fraction: 0.1", "controller 'prior' sets the rate of every step itself: remove 'warmup_fraction'"),
+    "a setting of a schedule": ("optimizer: sgd, controller: lr-finder, peak_fraction: 0.1", "sets the rate of every step itself: remove 'peak_fraction'"),
+    "no rates at all": ("optimizer: sgd, controller: metalr, lr: []", ":8: methods.sgd.lr: expected at least one entry"),
+    "an unknown one": ("optimizer: sgd, controller: metlr", ":8: methods.sgd.controller: unknown controller 'metlr'; did you mean 'metalr'?"),
+    "several": ("optimizer: sgd, controller: [metalr, prior]", ":8: methods.sgd.controller: expected text, not ['metalr', 'prior']"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "line"), CONTROLLERS_AMISS.values(), ids=CONTROLLERS_AMISS)
+def test_a_mistake_beside_a_controller_is_one_line(write_study, settings, line):
+    with pytest.raises(UserError) as error:
+        load_study(write_study(with_method(settings)))
+    assert line in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
 
 
 def hyperparameters(write_study, text):
