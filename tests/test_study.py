@@ -43,35 +43,6 @@ def test_the_quick_start_is_what_its_issue_says():
     assert {item.trial.seed for item in wanted} == set(range(10))
 
 
-def test_the_baselines_of_zero_tuning_may_use_what_untuned_methods_use():
-    study = load_study(REPOSITORY / "studies/zero-tuning-cpu.yaml").study
-    assert study.purpose is Purpose.DEVELOPMENT
-    searches = {choice.optimizer: choice for choice in study.searches.values()}
-    assert set(searches) == {"adamw", "sgd"}
-    for name, method in study.methods.items():
-        if method.optimizer in searches and method.controller == "fixed":
-            axes = searches[method.optimizer].axes()
-            assert axes["lr"].low <= method.lr[0] <= axes["lr"].high, name
-            assert method.schedule in axes["schedule"].choices, name
-            assert method.keywords().keys() <= axes.keys(), name
-    for search in searches.values():
-        choices = set(search.axes()["schedule"].choices)
-        assert choices == {"constant", "cosine", "linear", "one-cycle"}  # of prior and lr-finder
-
-
-def test_controllers_of_zero_tuning_drive_the_same_two_optimizers():
-    methods = load_study(REPOSITORY / "studies/zero-tuning-cpu.yaml").study.methods
-    sets_rate = {name for name, known in CONTROLLERS.items() if known.sets_rate}
-    driven = {
-        (choice.optimizer, choice.controller): choice.keywords() for choice in methods.values()
-    }
-    assert {controller for optimizer, controller in driven if optimizer == "adamw"} >= sets_rate
-    for controller in sets_rate - {"online-mlp"}:
-        assert driven["sgd", controller] == {"momentum": 0.9}
-    prototype = methods["plan-online-mlp"]
-    assert (prototype.optimizer, prototype.keywords()) == ("sgd", {})
-
-
 def test_trials_come_seed_by_seed_so_that_a_part_of_them_is_balanced(study_path):
     wanted = expanded(study_path)
     assert [item.trial.seed for item in wanted] == [0, 0, 1, 1, 2, 2]
