@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.nn.parameter import is_lazy
 
 Closure = Callable[[], torch.Tensor]
 """Evaluates the mean loss of the current batch."""
@@ -31,8 +32,10 @@ class BatchLoss:
     def __call__(self) -> torch.Tensor:
         """Return the mean loss of the batch, a scalar."""
         if self._random_state is None:
-            self._random_state = _RandomState.now()
-            return self._compute()
+            random_state = _RandomState.now()
+            loss = self._compute()
+            self._random_state = random_state
+            return loss
         with _without_a_trace():
             self._random_state.restore()
             return self._compute()
@@ -58,7 +61,7 @@ class _RandomState(NamedTuple):
 
     @classmethod
     def now(cls) -> "_RandomState":
-        is_used = torch.cuda.is_available() and torch.cuda.is_initialized()
+        is_used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         return cls(torch.get_rng_state(), torch.cuda.get_rng_state_all() if is_used else [])
 
     def restore(self) -> None:
@@ -71,7 +74,7 @@ class _RandomState(NamedTuple):
 def _without_a_trace() -> Iterator[None]:
     """Evaluate without gradients; random streams and buffers are put back afterwards."""
     random_state = _RandomState.now()
-    with torch.no_grad(), _kept_buffers():
+    with torch.no_grad(), _kept_buffers(), _own_autocast_cache():
         try:
             yield
         finally:
@@ -79,22 +82,71 @@ def _without_a_trace() -> Iterator[None]:
 
 
 @contextmanager
+def _own_autocast_cache() -> Iterator[None]:
+    """Let no cast weight in or out, where all of this is within one `autocast` block.
+
+    Those within are of the weights before the step; those made here have no gradient.
+    """
+    torch.clear_autocast_cache()
+    try:
+        yield
+    finally:
+        torch.clear_autocast_cache()
+
+
+@contextmanager
 def _kept_buffers() -> Iterator[None]:
-    """Put back the buffers of every module that is called within.
+    """Put back the buffers of every module that is called within, and of its children.
 
     Found by a hook on all modules: a loss is a function, which does not tell its model.
     """
-    kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+    kept: dict[int, _Buffers] = {}
 
     def keep(module: torch.nn.Module, inputs: Any) -> None:
-        for buffer in module._buffers.values():
-            if module.training and buffer is not None and id(buffer) not in kept:
-                kept[id(buffer)] = (buffer, buffer.clone())
+        if id(module) not in kept:
+            for part in module.modules():
+                kept.setdefault(id(part), _Buffers.of(part))
 
     hook = register_module_forward_pre_hook(keep)
     try:
         yield
     finally:
         hook.remove()
-        for buffer, value in kept.values():
-            buffer.copy_(value)
+        for buffers in kept.values():
+            buffers.restore()
+
+
+class _Buffers(NamedTuple):
+    """The buffers of one module without its children, and what was in them."""
+
+    module: torch.nn.Module
+    tensors: dict[str, torch.Tensor | None]
+    values: dict[str, torch.Tensor]
+
+    @classmethod
+    def of(cls, module: torch.nn.Module) -> "_Buffers":
+        tensors = dict(module._buffers)
+        values = {
+            name: tensor.clone()
+            for name, tensor in tensors.items()
+            if tensor is not None and _can_be_written(tensor)
+        }
+        return cls(module, tensors, values)
+
+    def restore(self) -> None:
+        """Put the same tensors back, with the same values: some modules write, some replace."""
+        for name, tensor in self.tensors.items():
+            if self.module._buffers.get(name) is not tensor:
+                self.module._buffers[name] = tensor
+            if tensor is not None and name in self.values:
+                tensor.copy_(self.values[name])
+
+
+def _can_be_written(tensor: torch.Tensor) -> bool:
+    """Return False for what torch refuses to write in place: expanded, or without a shape yet."""
+    if is_lazy(tensor):
+        return False
+    if tensor.layout is not torch.strided:
+        return True
+    sizes = zip(tensor.shape, tensor.stride(), strict=True)
+    return all(stride > 0 or size <= 1 for size, stride in sizes)
