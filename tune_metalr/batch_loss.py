@@ -1,7 +1,7 @@
 """The loss of one batch, as often as wanted: with the same dropout, and without a trace."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -16,8 +16,9 @@ class BatchLoss:
     """The loss of one batch: the first call is the forward pass of training.
 
     Every later call evaluates the same batch at whatever the weights are then: without gradients,
-    with the random numbers of the first call, so that dropout drops the same units; and it leaves
-    random streams and buffers, such as batch normalisation's statistics, as they were.
+    with the random numbers of the first call, so that dropout drops the same units, and in its
+    `autocast`; and it leaves random streams and buffers, such as batch normalisation's statistics,
+    as they were.
 
         batch_loss = BatchLoss(lambda: loss_function(model(inputs), labels))
         loss = batch_loss()
@@ -27,17 +28,19 @@ class BatchLoss:
 
     def __init__(self, compute: Closure) -> None:
         self._compute = compute
-        self._random_state: _RandomState | None = None
+        self._first: _Circumstances | None = None
 
     def __call__(self) -> torch.Tensor:
         """Return the mean loss of the batch, a scalar."""
-        if self._random_state is None:
-            random_state = _RandomState.now()
+        if self._first is None:
+            circumstances = _Circumstances(_RandomState.now(), _autocasts())
             loss = self._compute()
-            self._random_state = random_state
+            self._first = circumstances
             return loss
-        with _without_a_trace():
-            self._random_state.restore()
+        with _without_a_trace(), ExitStack() as autocasts:
+            self._first.random_state.restore()
+            for autocast in self._first.autocasts:
+                autocasts.enter_context(torch.autocast(**autocast._asdict()))
             return self._compute()
 
 
@@ -68,6 +71,30 @@ class _RandomState(NamedTuple):
         torch.set_rng_state(self.cpu)
         if self.cuda:
             torch.cuda.set_rng_state_all(self.cuda)
+
+
+class _Autocast(NamedTuple):
+    """What `torch.autocast` is entered with."""
+
+    device_type: str
+    dtype: torch.dtype
+    enabled: bool
+
+
+def _autocasts() -> list[_Autocast]:
+    """Return those in force: a framework leaves its own before the optimizer steps."""
+    is_used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return [
+        _Autocast(kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
+        for kind in (("cpu", "cuda") if is_used else ("cpu",))
+    ]
+
+
+class _Circumstances(NamedTuple):
+    """In what the first evaluation took place."""
+
+    random_state: _RandomState
+    autocasts: list[_Autocast]
 
 
 @contextmanager

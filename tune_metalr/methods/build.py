@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 
+from tune_metalr.controller import LearningRateController
 from tune_metalr.errors import UserError
 from tune_metalr.import_path import resolve
 from tune_metalr.methods import CONTROLLERS, OPTIMIZERS, SCHEDULES, SETTINGS, method_revision
 from tune_metalr.methods.averaging import AveragedWeights
-from tune_metalr.controller import LearningRateController
 from tune_metalr.methods.imported import as_arguments
 from tune_metalr.seeds import derive_seed
 from tune_metalr.trial import Trial

@@ -21,6 +21,8 @@ class NAdamW(torch.optim.Optimizer):
     rule: it gives the momentum a schedule of its own.
     """
 
+    decouples_weight_decay = True
+
     def __init__(
         self,
         params: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]],

@@ -1,0 +1,85 @@
+"""The second-order probe: how a step's loss differs from what its gradient foretold.
+
+For a step d = w_before - w_after and the loss f of one batch with gradient g at w_before,
+
+    sigma = 2 (1 - (f(w_before) - f(w_after)) / <g, d>)
+
+Where f is quadratic with Hessian H, sigma = d'Hd / <g, d>, exactly: the curvature along the step
+over the slope. With d = rate * u that is rate * u'Hu / <g, u>, so sigma = 1 is the rate that lowers
+the loss most along u, and sigma = 2 the one that leaves it as it was. It has no unit: scaling the
+loss or the weights does not change it. Roulet et al. 2024 (arXiv 2407.06183) set rates by it.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from tune_metalr.batch_loss import Closure, evaluate_again
+
+_RESOLUTION = 1e-5
+"""Relative change of a float32 mean loss, below which it is rounding."""
+
+_LOW_PRECISION_RESOLUTION = 1e-2
+"""The same where the loss comes in 16 bits."""
+
+_FAILED = 4.0
+"""Sigma at which the loss has risen by as much as it was foretold to fall."""
+
+
+class Reading(NamedTuple):
+    """What one probe has seen."""
+
+    sigma: float | None
+    """`None` where nothing can be said: the step does not go downhill, as momentum at times does
+    not, or the loss does not resolve it."""
+    foretold: float
+    """Decrease of the loss by the gradient alone, in the loss's unit."""
+    has_failed: bool
+    """Whether the loss has risen by more than it was foretold to fall, or is no number any more."""
+
+
+class Probe:
+    """Looks at one optimizer step from both sides. It holds one copy of the weights meanwhile."""
+
+    def __init__(self, weights: list[torch.Tensor]) -> None:
+        """Remember where the step begins; each of the weights has a gradient."""
+        self._weights = weights
+        self._gradients = [weight.grad for weight in weights if weight.grad is not None]
+        self._moved = [weight.detach().clone() for weight in weights]
+
+    @torch.no_grad()
+    def read(self, loss: torch.Tensor, closure: Closure, *, gradient_scale: float) -> Reading:
+        """Return what the step since the probe was made has done; one loss is evaluated.
+
+        Args:
+            loss: Of the batch, before the step.
+            closure: Evaluates it again.
+            gradient_scale: What the gradients in place were multiplied by.
+        """
+        torch._foreach_sub_(self._moved, self._weights)
+        products = [
+            torch.dot(gradient.flatten(), moved.flatten()).to(torch.float64)
+            for gradient, moved in zip(self._gradients, self._moved, strict=True)
+        ]
+        foretold = float(sum(products, torch.zeros((), dtype=torch.float64))) / gradient_scale
+        return _reading(loss, evaluate_again(closure), foretold)
+
+    @torch.no_grad()
+    def undo(self) -> None:
+        """Take the step back, up to rounding; after `read`."""
+        torch._foreach_add_(self._weights, self._moved)
+
+
+def _reading(loss: torch.Tensor, loss_after: float, foretold: float) -> Reading:
+    before = float(loss)
+    is_short = loss.dtype in (torch.float16, torch.bfloat16)
+    resolution = _LOW_PRECISION_RESOLUTION if is_short else _RESOLUTION
+    if loss.dtype == torch.float64:
+        resolution = _RESOLUTION**2
+    is_downhill = math.isfinite(foretold) and foretold > 0
+    is_resolved = foretold >= resolution * abs(before)
+    if not (is_downhill and is_resolved):
+        return Reading(None, foretold, not math.isfinite(loss_after))
+    sigma = 2 * (1 - (before - loss_after) / foretold)
+    return Reading(sigma, foretold, not sigma <= _FAILED)
