@@ -236,8 +236,9 @@ def test_its_own_scheduler_reports_the_last_rate():
     scheduler = optimizer.scheduler()
     for step in range(3):
         (rate,) = train(model, optimizer, [step])
-        scheduler.step()
         assert scheduler.get_last_lr() == [rate] == [optimizer.controller.learning_rate]
+        scheduler.step()
+        assert scheduler.get_last_lr() == [rate]
     again = optimizer.scheduler()
     again.load_state_dict(scheduler.state_dict())
     assert again.get_last_lr() == [rate]

@@ -168,3 +168,7 @@ class _Reported(LRScheduler):
 
     def get_lr(self) -> list[float | torch.Tensor]:
         return [group["lr"] for group in self.optimizer.param_groups]
+
+    def get_last_lr(self) -> list[float | torch.Tensor]:
+        # Frameworks ask after the optimizer's step, and before the scheduler's.
+        return self.get_lr()
