@@ -11,11 +11,12 @@ ROOT = Path(__file__).parents[1]
 GROUND = {"trial", "seeds", "errors", "storage", "import_path"}
 
 ARROWS = {
-    "__init__": {"batch_loss", "metalr", "workloads"},
+    "__init__": {"as_optimizer", "batch_loss", "metalr", "workloads"},
     "__main__": {"cli"},
     "workloads": set(),
     "batch_loss": set(),
     "controller": {"batch_loss"},
+    "as_optimizer": {"batch_loss", "controller"},
     "metalr": {"batch_loss", "controller"},
     "methods": {"batch_loss", "controller", "metalr"},
     "training": {"batch_loss", "methods", "workloads"},
@@ -80,6 +81,7 @@ ARROWS = {
 
 ONLY_IN = {"ray": {"ray_pool"}, "optuna": {"proposals"}, "typer": {"cli", "cli_searches"}}
 WITHOUT_TORCH = {*ARROWS} - {
+    "as_optimizer",
     "batch_loss",
     "controller",
     "metalr",

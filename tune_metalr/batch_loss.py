@@ -1,11 +1,12 @@
 """The loss of one batch, as often as wanted: with the same dropout, and without a trace."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.nn.parameter import is_lazy
 
 Closure = Callable[[], torch.Tensor]
 """Evaluates the mean loss of the current batch."""
@@ -15,8 +16,9 @@ class BatchLoss:
     """The loss of one batch: the first call is the forward pass of training.
 
     Every later call evaluates the same batch at whatever the weights are then: without gradients,
-    with the random numbers of the first call, so that dropout drops the same units; and it leaves
-    random streams and buffers, such as batch normalisation's statistics, as they were.
+    with the random numbers of the first call, so that dropout drops the same units, and in its
+    `autocast`; and it leaves random streams and buffers, such as batch normalisation's statistics,
+    as they were.
 
         batch_loss = BatchLoss(lambda: loss_function(model(inputs), labels))
         loss = batch_loss()
@@ -26,15 +28,19 @@ class BatchLoss:
 
     def __init__(self, compute: Closure) -> None:
         self._compute = compute
-        self._random_state: _RandomState | None = None
+        self._first: _Circumstances | None = None
 
     def __call__(self) -> torch.Tensor:
         """Return the mean loss of the batch, a scalar."""
-        if self._random_state is None:
-            self._random_state = _RandomState.now()
-            return self._compute()
-        with _without_a_trace():
-            self._random_state.restore()
+        if self._first is None:
+            circumstances = _Circumstances(_RandomState.now(), _autocasts())
+            loss = self._compute()
+            self._first = circumstances
+            return loss
+        with _without_a_trace(), ExitStack() as autocasts:
+            self._first.random_state.restore()
+            for autocast in self._first.autocasts:
+                autocasts.enter_context(torch.autocast(**autocast._asdict()))
             return self._compute()
 
 
@@ -58,7 +64,7 @@ class _RandomState(NamedTuple):
 
     @classmethod
     def now(cls) -> "_RandomState":
-        is_used = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        is_used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         return cls(torch.get_rng_state(), torch.cuda.get_rng_state_all() if is_used else [])
 
     def restore(self) -> None:
@@ -67,11 +73,35 @@ class _RandomState(NamedTuple):
             torch.cuda.set_rng_state_all(self.cuda)
 
 
+class _Autocast(NamedTuple):
+    """What `torch.autocast` is entered with."""
+
+    device_type: str
+    dtype: torch.dtype
+    enabled: bool
+
+
+def _autocasts() -> list[_Autocast]:
+    """Return those in force: a framework leaves its own before the optimizer steps."""
+    is_used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return [
+        _Autocast(kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
+        for kind in (("cpu", "cuda") if is_used else ("cpu",))
+    ]
+
+
+class _Circumstances(NamedTuple):
+    """In what the first evaluation took place."""
+
+    random_state: _RandomState
+    autocasts: list[_Autocast]
+
+
 @contextmanager
 def _without_a_trace() -> Iterator[None]:
     """Evaluate without gradients; random streams and buffers are put back afterwards."""
     random_state = _RandomState.now()
-    with torch.no_grad(), _kept_buffers():
+    with torch.no_grad(), _kept_buffers(), _own_autocast_cache():
         try:
             yield
         finally:
@@ -79,22 +109,71 @@ def _without_a_trace() -> Iterator[None]:
 
 
 @contextmanager
+def _own_autocast_cache() -> Iterator[None]:
+    """Let no cast weight in or out, where all of this is within one `autocast` block.
+
+    Those within are of the weights before the step; those made here have no gradient.
+    """
+    torch.clear_autocast_cache()
+    try:
+        yield
+    finally:
+        torch.clear_autocast_cache()
+
+
+@contextmanager
 def _kept_buffers() -> Iterator[None]:
-    """Put back the buffers of every module that is called within.
+    """Put back the buffers of every module that is called within, and of its children.
 
     Found by a hook on all modules: a loss is a function, which does not tell its model.
     """
-    kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+    kept: dict[int, _Buffers] = {}
 
     def keep(module: torch.nn.Module, inputs: Any) -> None:
-        for buffer in module._buffers.values():
-            if module.training and buffer is not None and id(buffer) not in kept:
-                kept[id(buffer)] = (buffer, buffer.clone())
+        if id(module) not in kept:
+            for part in module.modules():
+                kept.setdefault(id(part), _Buffers.of(part))
 
     hook = register_module_forward_pre_hook(keep)
     try:
         yield
     finally:
         hook.remove()
-        for buffer, value in kept.values():
-            buffer.copy_(value)
+        for buffers in kept.values():
+            buffers.restore()
+
+
+class _Buffers(NamedTuple):
+    """The buffers of one module without its children, and what was in them."""
+
+    module: torch.nn.Module
+    tensors: dict[str, torch.Tensor | None]
+    values: dict[str, torch.Tensor]
+
+    @classmethod
+    def of(cls, module: torch.nn.Module) -> "_Buffers":
+        tensors = dict(module._buffers)
+        values = {
+            name: tensor.clone()
+            for name, tensor in tensors.items()
+            if tensor is not None and _can_be_written(tensor)
+        }
+        return cls(module, tensors, values)
+
+    def restore(self) -> None:
+        """Put the same tensors back, with the same values: some modules write, some replace."""
+        for name, tensor in self.tensors.items():
+            if self.module._buffers.get(name) is not tensor:
+                self.module._buffers[name] = tensor
+            if tensor is not None and name in self.values:
+                tensor.copy_(self.values[name])
+
+
+def _can_be_written(tensor: torch.Tensor) -> bool:
+    """Return False for what torch refuses to write in place: expanded, or without a shape yet."""
+    if is_lazy(tensor):
+        return False
+    if tensor.layout is not torch.strided:
+        return True
+    sizes = zip(tensor.shape, tensor.stride(), strict=True)
+    return all(stride > 0 or size <= 1 for size, stride in sizes)
