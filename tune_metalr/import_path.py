@@ -50,8 +50,8 @@ def code_version(thing: Any) -> str:
     that changes little of another package's says so itself, by `adapts`, the other class, and
     `revision`, its own: it has the version of both.
     """
-    own = vars(thing)
-    if "adapts" in own:
+    own = vars(thing)  # a class made of an adapter is no adapter
+    if isinstance(own.get("adapts"), type):
         return f"{code_version(own['adapts'])}.{own['revision']}"
     module_name: str = thing.__module__
     package = module_name.partition(".")[0]
