@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import tune_metalr
-from tests.ledgers import MadeUpLedger
+from tests.ledgers import MadeUpLedger, made_up_trial, outcome
 from tune_metalr.trial import Role, Status
 
 LONG = "a-method-with-a-name-as-long-as-some-users-will-choose-for-theirs"
@@ -93,6 +93,41 @@ def test_names_are_text_and_not_markup(tmp_path):
     folder = ledger.finish()
     assert any("[bold]x[/]" in line for line in lines("budgets", folder))
     assert any("[bold]x[/]" in line for line in lines("compare", folder))
+
+
+@pytest.fixture
+def designed(tmp_path):
+    """Two workloads, one of them with development runs, of which some are no longer wanted."""
+    ledger = MadeUpLedger(tmp_path / "study")
+    ledger.add_method("adam", noisy(0.5), workload="imdb-lstm", purpose="evaluation")
+    ledger.add_method("adam", noisy(0.5, 4))
+    ledger.add_method("metalr", noisy(0.6, 4), purpose="development")
+    ledger.add_search("adamw", noisy(0.4, 6), purpose="development")
+    for seed in range(3):
+        trial = made_up_trial(seed, method="an earlier metalr")
+        ledger.ledger.record(outcome(trial, "metalr", 0.4, purpose="development"))
+    return ledger.finish()
+
+
+def test_every_report_ends_with_the_development_runs(designed):
+    told = (
+        "Development: 13 of 17 recorded trials on digits-cnn were run while a method was being "
+        "designed (3 of earlier revisions of the study or its methods)."
+    )
+    for command in ("status", "compare", "budgets"):
+        result = tune_metalr(command, designed)
+        assert result.stdout.splitlines()[-1] == told, command
+    both = tune_metalr("compare", designed, designed).stdout.splitlines()
+    assert both[-2:] == [f"A: {told}", f"B: {told}"]
+
+
+def test_reports_without_development_runs_do_not_speak_of_them(tmp_path):
+    ledger = MadeUpLedger(tmp_path / "study")
+    for method in ("adam", "sgd"):
+        ledger.add_method(method, [0.5, 0.6], purpose="evaluation")
+    folder = ledger.finish()
+    for command in ("status", "compare", "budgets"):
+        assert "Development" not in tune_metalr(command, folder).stdout
 
 
 def test_an_empty_study_says_so(tmp_path):

@@ -5,9 +5,9 @@ import copy
 import pytest
 import torch
 
+from tune_metalr.controller import LearningRateController
 from tune_metalr.methods import method_revision
 from tune_metalr.methods.averaging import GAMMA, AveragedWeights
-from tune_metalr.controller import LearningRateController
 from tune_metalr.methods.build import build_controller, build_optimizer
 from tune_metalr.methods.fixed import FixedSchedule
 

@@ -81,6 +81,10 @@ def test_the_schema_is_json():
     [
         ("workloads", ["digits-cnn", "mnist-cnn"]),
         ("methods", ["sgd", "nadamw", "rmsprop", "cosine", "reduce-on-plateau", "fixed"]),
+        (
+            "methods",
+            ["hypergradient", "online-mlp", "policy-gradient", "lr-finder", "prior", "metalr"],
+        ),
         ("methods", ["algoperf-nadamw-cosine", "algoperf-nadamw-linear"]),
         ("samplers", ["grid", "random", "qmc", "tpe", "gp", "cmaes"]),
     ],

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tune_metalr.errors import UserError
-from tune_metalr.methods import CONTROLLERS, OPTIMIZERS, method_revision
+from tune_metalr.methods import OPTIMIZERS, method_revision
 from tune_metalr.methods.build import build_controller, build_optimizer
 from tune_metalr.methods.fixed import FixedSchedule
 

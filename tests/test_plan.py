@@ -2,7 +2,7 @@ import pytest
 
 from analysis.stats import seeds_needed
 from tune_metalr.expansion import expand, expand_searches
-from tune_metalr.plan import num_comparisons, plan_study, smallest_p_value
+from tune_metalr.plan import _decides_duration, num_comparisons, plan_study, smallest_p_value
 from tune_metalr.study_file import load_study
 from tune_metalr.workloads import WORKLOADS
 from tune_metalr.workloads.cache import make_ready
@@ -42,6 +42,23 @@ def test_a_plan_adds_up(study_path, places):
     assert plan.gradient_steps == 6 * 2 * 2
     assert plan.slots == 2
     assert 0 < plan.hours < 0.1
+
+
+def test_a_plan_says_when_its_runs_are_development(write_study, places) -> None:
+    text = (
+        "name: s\npurpose: development\nworkloads: [{name: digits-cnn, train_examples: 128}]\n"
+        "epochs: 1\nseeds: 10\nmethods: {sgd: {optimizer: sgd, lr: 0.1}}\n"
+    )
+    study = load_study(write_study(text)).study
+    ready = {"digits-cnn": make_ready(WORKLOADS["digits-cnn"], places)}
+    (note,) = plan_study(study, expand(study, ready), [], places, cpus=1).notes
+    assert note.startswith("Development: these runs will be marked")
+
+
+def test_each_controller_is_timed(study_path, make_trial):
+    first, second = (make_trial(controller=name) for name in ("fixed", "metalr"))
+    assert _decides_duration(first) != _decides_duration(second)
+    assert _decides_duration(first) == _decides_duration(make_trial(seed=1))
 
 
 def test_a_plan_counts_every_search_and_its_winners(write_study, places) -> None:

@@ -80,9 +80,14 @@ def test_fresh_actors_give_the_same_numbers_as_warm_ones(study, whole, tmp_path)
 
 def test_running_a_complete_study_again_runs_nothing(study, whole, tmp_path):
     short = study.with_name("once.yaml")
-    short.write_text(STUDY.replace("seeds: 4", "seeds: 1"))
+    text = STUDY.replace("seeds: 4", "seeds: 1")
+    short.write_text(f"purpose: development\n{text}")
     options = ("--results", tmp_path, "--cpus", "2")
-    assert tune_metalr("run", short, *options).returncode == 0
+    result = tune_metalr("run", short, *options)
+    assert result.returncode == 0
+    told = "Development: 4 of 4 recorded trials on digits-cnn were run while a method was"
+    assert told in result.stdout
+    short.write_text(text)  # what was run while designing stays what it was
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "small/trials").iterdir()}
     result = tune_metalr("run", short, *options)
     assert result.returncode == 0
@@ -91,6 +96,7 @@ def test_running_a_complete_study_again_runs_nothing(study, whole, tmp_path):
     trials = load_trials(tmp_path / "small")
     assert len(trials) == 4
     assert set(trials["role"]) == {"baseline"}
+    assert set(trials["purpose"]) == {"development"}
 
 
 @pytest.mark.heavy

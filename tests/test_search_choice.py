@@ -10,6 +10,7 @@ import yaml
 
 from tests.conftest import without_data
 from tune_metalr.expansion import expand_searches
+from tune_metalr.methods import DEFAULT_LR
 from tune_metalr.search import Search
 from tune_metalr.space import Axis, Kind
 from tune_metalr.study import Study
@@ -115,6 +116,37 @@ def test_a_conditional_axis_holds_where_its_choice_was_made(searches) -> None:
     # What does not hold changes no trial.
     moved = search.make_trial(point | {"optimizer": "adam", "sgd.momentum": 0.8})
     assert moved.trial_id == adam.trial_id
+
+
+def test_a_search_under_a_controller_that_sets_the_rate_needs_none(searches) -> None:
+    decay = "{weight_decay: {log_uniform: [1e-4, 1]}}"
+    (search,) = searches(space=decay, controller="metalr")
+    trial = search.make_trial({"weight_decay": 0.01})
+    assert (trial.controller, trial.hyperparameters["lr"]) == ("metalr", DEFAULT_LR)
+    (begun,) = searches(space=decay, controller="metalr", lr="0.1")
+    assert begun.make_trial({"weight_decay": 0.01}).hyperparameters["lr"] == 0.1
+    (searched,) = searches(controller="hypergradient")
+    assert searched.make_trial({"lr": 0.02}).hyperparameters["lr"] == 0.02
+
+
+def test_a_controller_may_be_an_axis(searches) -> None:
+    (both,) = searches(space="{controller: {choice: [hypergradient, metalr]}}", momentum="0.9")
+    made = {name: both.make_trial({"controller": name}) for name in ("hypergradient", "metalr")}
+    assert [trial.controller for trial in made.values()] == list(made)
+    assert both.representatives() == [{"controller": name} for name in made]
+    space = (
+        "{controller: {choice: [fixed, metalr]}, fixed.lr: {log_uniform: [1e-3, 1]}, "
+        "fixed.schedule: {choice: [constant, cosine]}}"
+    )
+    (search,) = searches(space=space)
+    point = {"fixed.lr": 0.5, "fixed.schedule": "cosine"}
+    fixed = search.make_trial(point | {"controller": "fixed"})
+    metalr = search.make_trial(point | {"controller": "metalr"})
+    assert (fixed.schedule, fixed.hyperparameters["lr"]) == ("cosine", 0.5)
+    assert (metalr.schedule, metalr.hyperparameters["lr"]) == ("constant", DEFAULT_LR)
+    assert search.definition()["method_revision"] == sorted(
+        {fixed.method_revision, metalr.method_revision}
+    )
 
 
 def test_what_readers_are_told_of_a_search_is_json(searches) -> None:

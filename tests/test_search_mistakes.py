@@ -146,6 +146,48 @@ MISTAKES: dict[str, tuple[dict[str, str | None], str]] = {
         {"space": "{momentum: {uniform: [0, 0.9]}}"},
         ":6: searches.wide: 'lr' is missing: fix it, or make it an axis of the space",
     ),
+    "no rate for one of the controllers": (
+        {"space": "{controller: {choice: [fixed, metalr]}}"},
+        ":6: searches.wide: 'lr' is missing: fix it, or make it an axis of the space",
+    ),
+    "no rate where the controller depends": (
+        {
+            "optimizer": None,
+            "space": "{optimizer: {choice: [sgd, adam]}, sgd.controller: {choice: [metalr]}}",
+        },
+        ":6: searches.wide: 'lr' is missing: fix it, or make it an axis of the space",
+    ),
+    "a rate for the wrong controller": (
+        {"space": "{controller: {choice: [fixed, metalr]}, metalr.lr: {uniform: [0.1, 1]}}"},
+        ":6: searches.wide: space: 'lr' is missing: the rate, or a list of rates",
+    ),
+    "a schedule beside a controller": (
+        {
+            "space": "{" + RATE + ", schedule: {choice: [constant, cosine]}, "
+            "controller: {choice: [fixed, metalr]}}"
+        },
+        ":6: searches.wide: space: controller 'metalr' sets the rate of every step itself: remove 'schedule'",
+    ),
+    "a schedule beside a fixed controller": (
+        {"space": "{schedule: {choice: [constant, cosine]}}", "controller": "prior"},
+        ":6: searches.wide: space: controller 'prior' sets the rate of every step itself: remove 'schedule'",
+    ),
+    "an unknown controller": (
+        {"space": "{weight_decay: {uniform: [0, 1]}}", "lr": "0.1", "controller": "metlr"},
+        ":6: searches.wide: space: controller: unknown controller 'metlr'; did you mean 'metalr'?",
+    ),
+    "a choice that is no controller": (
+        {"space": with_axis("controller", "{choice: [fixed, metlr]}")},
+        ":6: searches.wide: space: controller: unknown controller 'metlr'; did you mean 'metalr'?",
+    ),
+    "a list of controllers": (
+        {"controller": "[metalr, prior]"},
+        ":6: searches.wide: space: controller: expected a valid string, got ['metalr', 'prior']",
+    ),
+    "a list of controllers for a population": (
+        {"controller": "[metalr, prior]", "samplers": "pbt"},
+        ":6: searches.wide: space: controller: expected a valid string, got ['metalr', 'prior']",
+    ),
     "no optimizer": (
         {"optimizer": None},
         ":6: searches.wide: 'optimizer' is missing: fix it, or make it an axis of the space",

@@ -9,9 +9,10 @@ import yaml
 from tests.conftest import REPOSITORY, SMALL_STUDY, expanded, without_data
 from tune_metalr.errors import UserError
 from tune_metalr.expansion import expand, expand_searches
-from tune_metalr.methods import CONTROLLERS
+from tune_metalr.methods import CONTROLLERS, DEFAULT_LR
 from tune_metalr.study import Study, method_choice
 from tune_metalr.study_file import load_study
+from tune_metalr.trial import Purpose
 
 STUDIES = sorted((REPOSITORY / "studies").glob("*.yaml"))
 
@@ -67,16 +68,23 @@ def test_an_entry_changes_its_workload_alone(write_study):
     assert trials["mnist-cnn"].target_accuracy == 0.5
 
 
-def test_neither_names_nor_targets_decide_what_a_trial_is(write_study):
+def test_neither_names_nor_targets_nor_purpose_decide_what_a_trial_is(write_study):
     ids = [
         {item.trial.trial_id for item in expanded(write_study(text))}
         for text in (
             SMALL_STUDY,
             SMALL_STUDY.replace("name: small", "name: other").replace("sgd:", "plain:"),
             SMALL_STUDY.replace("train_examples: 128", "train_examples: 128\n    target: 0.3"),
+            f"purpose: development\n{SMALL_STUDY}",
         )
     ]
-    assert ids[0] == ids[1] == ids[2]
+    assert ids[0] == ids[1] == ids[2] == ids[3]
+
+
+def test_a_study_is_an_evaluation_unless_it_says_otherwise(write_study):
+    assert load_study(write_study(SMALL_STUDY)).study.purpose is Purpose.EVALUATION
+    study = load_study(write_study(f"purpose: development\n{SMALL_STUDY}")).study
+    assert study.purpose is Purpose.DEVELOPMENT
 
 
 def test_seeds_may_be_listed(write_study):
@@ -156,6 +164,7 @@ MISTAKES = {
     "methods of one name": ("  sgd-0.01: {optimizer: sgd, lr: 1}\n", ":1: two methods would both be called 'sgd-0.01'"),
     "an unknown reference": ("analysis: {reference: adm}\n", ":1: analysis.reference: unknown method 'adm'; known: sgd-0.001, sgd-0.01"),
     "a precision": ("precision: float16\n", ":9: precision: expected 'float32' or 'bfloat16', got 'float16'"),
+    "a purpose": ("purpose: developing\n", ":9: purpose: expected 'evaluation' or 'development', got 'developing'"),
     "broken YAML": ("  x: [1,\n", "not valid YAML: "),
     "a tab": ("\tx: 1\n", ":9: not valid YAML: found character '\\t' that cannot start any token"),
     "no mapping": ("a list", "expected fields such as 'name: my-study'"),
@@ -207,6 +216,49 @@ def test_a_schedule_beside_a_controller_is_refused(write_study, monkeypatch):
         name = setting.partition(":")[0]
         with pytest.raises(UserError, match=f"sets the rate of every step itself: remove '{name}'"):
             load_study(write_study(text))
+
+
+ONE_METHOD = "optimizer: sgd, lr: [1e-3, 1e-2], momentum: 0.9"
+
+
+def with_method(settings):
+    return SMALL_STUDY.replace(ONE_METHOD, settings)
+
+
+def test_a_controller_that_sets_the_rate_needs_none_and_begins_where_it_is_told(write_study):
+    (first, *_) = expanded(write_study(with_method("optimizer: sgd, controller: hypergradient")))
+    assert first.method == "sgd"
+    assert (first.trial.schedule, first.trial.controller) == ("constant", "hypergradient")
+    assert first.trial.hyperparameters["lr"] == DEFAULT_LR
+    told = with_method(f"optimizer: sgd, controller: hypergradient, lr: {DEFAULT_LR}")
+    assert expanded(write_study(told))[0] == first
+
+
+def test_a_controller_may_begin_at_each_of_several_rates(write_study):
+    text = with_method("optimizer: sgd, controller: metalr, lr: [1e-4, 1e-2]")
+    trials = {item.method: item.trial for item in expanded(write_study(text))}
+    assert list(trials) == ["sgd-0.0001", "sgd-0.01"]
+    assert [trial.hyperparameters["lr"] for trial in trials.values()] == [1e-4, 1e-2]
+
+
+CONTROLLERS_AMISS = {
+    "no rate": ("optimizer: sgd", ":8: methods.sgd: 'lr' is missing: the rate, or a list of rates"),
+    "no rate for the fixed one": ("optimizer: sgd, controller: fixed", ":8: methods.sgd: 'lr' is missing"),
+    "a schedule": ("optimizer: sgd, controller: metalr, schedule: cosine", ":8: methods.sgd: controller 'metalr' sets the rate of every step itself: remove 'schedule'"),
+    "a warm-up": ("optimizer: sgd, controller: prior, warmup_fraction: 0.1", "controller 'prior' sets the rate of every step itself: remove 'warmup_fraction'"),
+    "a setting of a schedule": ("optimizer: sgd, controller: lr-finder, peak_fraction: 0.1", "sets the rate of every step itself: remove 'peak_fraction'"),
+    "no rates at all": ("optimizer: sgd, controller: metalr, lr: []", ":8: methods.sgd.lr: expected at least one entry"),
+    "an unknown one": ("optimizer: sgd, controller: metlr", ":8: methods.sgd.controller: unknown controller 'metlr'; did you mean 'metalr'?"),
+    "several": ("optimizer: sgd, controller: [metalr, prior]", ":8: methods.sgd.controller: expected text, not ['metalr', 'prior']"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "line"), CONTROLLERS_AMISS.values(), ids=CONTROLLERS_AMISS)
+def test_a_mistake_beside_a_controller_is_one_line(write_study, settings, line):
+    with pytest.raises(UserError) as error:
+        load_study(write_study(with_method(settings)))
+    assert line in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
 
 
 def hyperparameters(write_study, text):

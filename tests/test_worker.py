@@ -8,7 +8,7 @@ from tune_metalr import worker
 from tune_metalr.checkpoints import Checkpoints
 from tune_metalr.ledger import Ledger
 from tune_metalr.training import Training
-from tune_metalr.trial import COLUMNS, Status
+from tune_metalr.trial import COLUMNS, Purpose, Status
 from tune_metalr.work_order import WorkOrder
 
 REPRODUCIBLE = [column.name for column in COLUMNS if column.reproducible]
@@ -132,6 +132,15 @@ def test_a_trial_whose_row_is_written_is_not_run_again(order, make_trial, monkey
     assert worker.run_trial(trial, "m", order) is Status.COMPLETED
     assert row_of(order, trial) == row
     assert unfinished(order).trial_ids() == []
+
+
+def test_a_development_run_stays_one(order, make_trial):
+    trial, other = make_trial(), make_trial(seed=1)
+    worker.run_trial(trial, "m", order._replace(purpose=Purpose.DEVELOPMENT))
+    for each in (trial, other):
+        worker.run_trial(each, "m", order)
+    assert row_of(order, trial)["purpose"] == "development"
+    assert row_of(order, other)["purpose"] == "evaluation"
 
 
 def test_an_error_of_the_machine_is_not_the_trials(order, make_trial, monkeypatch):

@@ -118,13 +118,17 @@ def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
 @app.command()
 def status(results: ResultsPath) -> None:
     """Show how far a study is, and the command that completes it."""
-    from tune_metalr.cli_tables import plain_console, print_status
+    from tune_metalr.cli_tables import check_analysis, plain_console, print_status
+
+    check_analysis()
+    from tune_metalr.analysis_tables.development import print_development
     from tune_metalr.ledger import Ledger
     from tune_metalr.status import study_status
 
-    ledger = Ledger(results)
+    ledger, console = Ledger(results), plain_console()
     found = study_status(ledger)
-    print_status(found, shlex.join(ledger.command()), plain_console())
+    print_status(found, shlex.join(ledger.command()), console)
+    print_development(results, console)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tune_metalr.errors import UserError
-from tune_metalr.methods import AVERAGING, CONTROLLERS, OPTIMIZERS, SCHEDULES
+from tune_metalr.methods import AVERAGING, CONTROLLERS, DEFAULT_LR, OPTIMIZERS, SCHEDULES
 from tune_metalr.methods.presets import PRESETS
 from tune_metalr.plan import Plan
 from tune_metalr.proposals import SAMPLERS
@@ -145,6 +145,11 @@ def print_methods(console: Console) -> None:
     for name, controller in CONTROLLERS.items():
         rows.add_row("controller", name, controller.meaning)
     console.print(rows)
+    taking = ", ".join(f"'{name}'" for name, known in CONTROLLERS.items() if not known.sets_rate)
+    console.print(
+        f"Controllers other than {taking} set the rate of each step: they take no schedule, and "
+        f"need no lr. Those that begin at a rate begin at lr, or else at {DEFAULT_LR:g}."
+    )
 
 
 def print_samplers(console: Console) -> None:

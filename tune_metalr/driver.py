@@ -168,7 +168,7 @@ class Driver:
             | failed_outcome(f"its worker was lost {MAX_ATTEMPTS} times: {reason}")
             | attempts.columns()
             | provenance()
-            | {"project_commit": self._order.project_commit}
+            | self._order.columns()
         )
         dealer.ended(trial_id, Status.FAILED)
         self._lost_in_a_row += 1

@@ -8,9 +8,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tune_metalr.errors import first_line, nearest
+from tune_metalr.errors import first_line, install, nearest
 
 _VERSION_LENGTH = 12
+
+# The names under which the packages of the extra `peers` are installed differ from their modules'.
+_PEERS = {
+    "dadaptation": "dadaptation",
+    "dog": "dog-optimizer",
+    "mechanic_pytorch": "mechanic-pytorch",
+    "momo": "momo-opt",
+    "prodigyopt": "prodigyopt",
+    "schedulefree": "schedulefree",
+}
 
 
 def is_import_path(name: str) -> bool:
@@ -36,8 +46,13 @@ def resolve(path: str) -> Any:
 def code_version(thing: Any) -> str:
     """Name the code of a class: its package's version, or the content of the user's own file.
 
-    It is part of a trial's identity, so that results of old and new code are never mixed.
+    It is part of a trial's identity, so that results of old and new code are never mixed. A class
+    that changes little of another package's says so itself, by `adapts`, the other class, and
+    `revision`, its own: it has the version of both.
     """
+    own = vars(thing)
+    if "adapts" in own:
+        return f"{code_version(own['adapts'])}.{own['revision']}"
     module_name: str = thing.__module__
     package = module_name.partition(".")[0]
     distributions = importlib.metadata.packages_distributions().get(package)
@@ -60,6 +75,10 @@ def _import(path: str, module_name: str) -> ModuleType:
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
+        if error.name in _PEERS:
+            raise ValueError(
+                f"'{path}' needs the package '{_PEERS[error.name]}': {install('peers')}"
+            ) from None
         raise ValueError(
             f"cannot import '{path}': no module '{error.name}' is installed, nor in the folder "
             f"that the command is run from"

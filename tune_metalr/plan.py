@@ -9,8 +9,13 @@ from tune_metalr.evidence import too_small
 from tune_metalr.search import Search
 from tune_metalr.space import Kind, grid_size
 from tune_metalr.study import Study, method_names
-from tune_metalr.trial import Role, Trial, WantedTrial
+from tune_metalr.trial import Purpose, Role, Trial, WantedTrial
 from tune_metalr.workloads.places import DataPlaces
+
+_DEVELOPMENT = (
+    "Development: these runs will be marked as made while a method was being designed, and counted "
+    "in every report."
+)
 
 
 class Plan(NamedTuple):
@@ -92,7 +97,8 @@ def _kinds_of(search: Search) -> list[_Kind]:
 def _notes(study: Study, searches: Sequence[Search]) -> list[str]:
     notes = dict.fromkeys(note for search in searches if (note := _note(search)))
     lack = too_small(len(study.seeds), [search.identity for search in searches])
-    return [*notes, *([lack] if lack else [])]
+    is_development = study.purpose is Purpose.DEVELOPMENT
+    return [*notes, *([lack] if lack else []), *([_DEVELOPMENT] if is_development else [])]
 
 
 def _as_proposed(trial: Trial, search: Search) -> Trial:

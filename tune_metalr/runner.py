@@ -212,6 +212,7 @@ class _Run:
             checkpoint_seconds=self._options.checkpoint_seconds,
             project_commit=provenance()["project_commit"],
             import_folder=Path.cwd(),
+            purpose=self._study_file.study.purpose,
         )
         options = DriverOptions(
             cpus=self._options.cpus,

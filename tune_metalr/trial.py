@@ -52,6 +52,15 @@ class Role(StrEnum):
     FINAL = "final"
 
 
+class Purpose(StrEnum):
+    """Why a study is run, and so what its trials may be taken to show."""
+
+    EVALUATION = "evaluation"
+    """Every method was finished before: what its runs show holds for workloads like these."""
+    DEVELOPMENT = "development"
+    """A method is being designed on these workloads: its runs flatter it there, and are counted."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
     """One training run: everything that decides its outcome, and nothing else.
@@ -180,7 +189,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("forward_evaluations", "int64", True, "minibatch losses", "beyond the gradients'"),
     Column("attempts", "int64", False, "attempts", "1 unless a worker was lost or stopped"),
     Column("lost_seconds", "float64", False, "s", "work of lost attempts that was done again"),
-    # Provenance: by what and when.
+    # Provenance: what for, by what and when.
+    Column("purpose", "string", False, meaning="evaluation or development; null: evaluation"),
     Column("project_version", "string", False),
     Column("project_commit", "string", False, meaning="null outside a git checkout"),
     Column("python_version", "string", False),

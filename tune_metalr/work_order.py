@@ -1,8 +1,9 @@
 """What every worker of a run is told, once."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from tune_metalr.trial import Purpose
 from tune_metalr.workloads.places import DataPlaces
 
 
@@ -17,3 +18,9 @@ class WorkOrder(NamedTuple):
     """Known to the driver alone where workers run an installed copy."""
     import_folder: Path
     """Where import paths are looked for, beside all that is installed."""
+    purpose: Purpose = Purpose.EVALUATION
+    """Of the study that is run."""
+
+    def columns(self) -> dict[str, Any]:
+        """Return what the ledger records of the run, beside what a process knows of itself."""
+        return {"project_commit": self.project_commit, "purpose": self.purpose}

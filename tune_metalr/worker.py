@@ -55,7 +55,7 @@ def run_trial(trial: Trial, method: str, order: WorkOrder) -> Status:
             | attempts.columns()
             | {"lost_seconds": attempts.lost_seconds + seconds_again}
             | provenance()
-            | {"project_commit": order.project_commit}
+            | order.columns()
         )
     checkpoints.remove(trial.trial_id)
     return Status(outcome["status"])

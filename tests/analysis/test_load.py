@@ -99,6 +99,12 @@ def test_a_few_columns_can_be_loaded_alone(ledger):
     assert "learning_rates" not in trials.columns
 
 
+def test_what_a_trial_was_run_for_is_loaded(ledger):
+    ledger.record(full_row(4, purpose="development"))
+    assert load_trials(ledger.root)["purpose"][4] == "development"
+    assert load_trials(ledger.root, columns=["purpose"])["purpose"][4] == "development"
+
+
 def test_how_to_compare_is_what_the_study_says(ledger):
     assert load_choices(ledger.root) == AnalysisChoices()
     choices = {"reference": "sgd", "margin": 0.02, "alpha": 0.1, "family": "workload"}

@@ -11,6 +11,7 @@ from analysis import catching_up, summary
 from analysis.catching_up import LEADS_AT, CatchingUp
 from analysis.load import load_searches, load_trials
 from analysis.summary import MethodSummary
+from tune_metalr.analysis_tables.development import print_development
 from tune_metalr.analysis_tables.numbers import INTERVALS, budget, number, percent, points
 from tune_metalr.cli_tables import table
 from tune_metalr.errors import UserError, nearest
@@ -43,7 +44,19 @@ def print_budgets(folder: Path, console: Console, *, method: str | None = None) 
     _print_methods(summary.summarize(trials), console)
     if searches.empty:
         console.print("No searches: a budget to match needs a study with a 'searches' section.")
-        return
+    else:
+        _print_budgets(trials, searches, console, method=method)
+        for note in edge_notes(search_results(Ledger(folder))):
+            console.print(f"At the edge: {note}.", soft_wrap=True)
+        if lack := _lack(trials, searches):
+            console.print(lack, soft_wrap=True)
+    print_development(folder, console)
+
+
+def _print_budgets(
+    trials: pd.DataFrame, searches: pd.DataFrame, console: Console, *, method: str | None
+) -> None:
+    """Print how much tuning catches up with each method, or with one."""
     answers = catching_up.catching_up(trials, searches)
     shown = [row for row in answers.rows if method in (None, row.method)]
     for workload, group in groupby(shown, key=lambda row: row.baseline.workload):
@@ -54,10 +67,6 @@ def print_budgets(folder: Path, console: Console, *, method: str | None = None) 
         console.print("No budget to match yet.")
     for reason in answers.left_out:
         console.print(f"Left out: {reason}", soft_wrap=True)
-    for note in edge_notes(search_results(Ledger(folder))):
-        console.print(f"At the edge: {note}.", soft_wrap=True)
-    if lack := _lack(trials, searches):
-        console.print(lack, soft_wrap=True)
 
 
 def _lack(trials: pd.DataFrame, searches: pd.DataFrame) -> str | None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from analysis import two_ledgers
 from analysis.load import load_trials
 from analysis.two_ledgers import CellDifference
+from tune_metalr.analysis_tables.development import print_development
 from tune_metalr.analysis_tables.numbers import INTERVALS, p_value, points
 from tune_metalr.cli_tables import table
 
@@ -31,6 +32,8 @@ def print_two_ledgers(first: Path, second: Path, console: Console) -> None:
             f"{broken} pairs are the same trial and yet differ: versions, CPU or code changed "
             f"without a new revision."
         )
+    for name, folder in (("A", first), ("B", second)):
+        print_development(folder, console, prefix=f"{name}: ")
 
 
 def _print_cells(cells: list[CellDifference], console: Console) -> None:

@@ -10,6 +10,7 @@ from analysis.comparison import Family
 from analysis.load import load_trials
 from analysis.overall import Overall, overall
 from analysis.speed import MethodSpeed, Profile
+from tune_metalr.analysis_tables.development import print_development
 from tune_metalr.analysis_tables.numbers import INTERVALS, p_value, percent, points, time
 from tune_metalr.cli_tables import table
 
@@ -33,6 +34,7 @@ def print_comparison(folder: Path, choices: AnalysisChoices, console: Console) -
         console.print(
             "No table over workloads: it takes two methods that ran two common seeds on every one."
         )
+    print_development(folder, console)
 
 
 def _print_family(family: Family, choices: AnalysisChoices, console: Console) -> None:

@@ -6,10 +6,14 @@ batch. What it sees moves the rate away from the prior's where, and only where, 
 - Inside the dead band of its family nothing moves. Under Adam sigma hardly tells the rate (in small
   convolutional networks eight times the rate raise it from .37 to .47, and on texts it is near 0
   early at every rate), so only its upper end is used; under SGD with momentum both are.
+- The lower end counts only near the peak: on the way up and down a small sigma is meant.
 - Outside, the log rate moves by the excess over the slope of sigma against the log rate, at most by
   a factor of 1.5 a probe, and stays within a factor of 4 of the prior.
-- A step after which the loss has risen by more than the gradient said it would fall is taken back,
-  and the rate halved, beyond that factor if need be: then the prior does not know this problem.
+- A step that has raised the loss by half is taken back, the rate halved, beyond that factor if need
+  be, and the next step is looked at too: the prior does not know this problem.
+
+Sigma is taken from running means of foretold and real decreases: single steps that momentum leads
+across the slope would give any number.
 """
 
 import math
@@ -23,7 +27,7 @@ from tune_metalr.batch_loss import Closure
 from tune_metalr.controller import weights_with_gradients
 from tune_metalr.metalr.prior import Family
 from tune_metalr.metalr.prior_controller import PriorController
-from tune_metalr.metalr.probe import Probe, Reading
+from tune_metalr.metalr.probe import Probe, Reading, sigma_of
 
 
 class DeadBand(NamedTuple):
@@ -32,22 +36,21 @@ class DeadBand(NamedTuple):
     low: float
     high: float
     slope: float
-    """Of sigma against the log of the rate."""
+    """Of sigma against the log of the rate: what an excess is divided by."""
 
 
 DEAD_BANDS: Mapping[Family, DeadBand] = MappingProxyType(
     {
         Family.ADAM: DeadBand(-math.inf, 1.0, 0.2),
-        Family.SGD_MOMENTUM: DeadBand(0.1, 1.0, 0.7),
+        Family.SGD_MOMENTUM: DeadBand(0.1, 1.0, 0.5),
     }
 )
 
 _FIRST_PROBES = (0, 1, 3, 7, 15)
 _PROBE_INTERVAL = 32
 _MEMORY = 0.6
-"""Share of the earlier mean in the running mean of sigma."""
-_EXTREME = 4.0
-"""Sigma counts as at most this far from 0 in the mean."""
+"""Share of the earlier means in the running means."""
+_NEAR_THE_PEAK = 0.5
 _LARGEST_MOVE = math.log(1.5)
 _BOUND = math.log(4.0)
 _RETREAT = math.log(2.0)
@@ -80,13 +83,16 @@ class MetaLR(PriorController):
         """Take the arguments of the prior."""
         self._log_scale = 0.0
         self._centre = 0.0
-        self._sigma: float | None = None
+        self._foretold: float | None = None
+        self._decrease = 0.0
+        self._has_retreated = False
         super().__init__(
             optimizer,
             total_steps,
             initial_lr=initial_lr,
             sets_weight_decay=sets_weight_decay,
         )
+        self._band = DEAD_BANDS[self.family]
 
     @property
     def scale(self) -> float:
@@ -95,15 +101,17 @@ class MetaLR(PriorController):
 
     @property
     def sigma(self) -> float | None:
-        """The running mean of the probes' sigma; `None` before the first that says something."""
-        return self._sigma
+        """Sigma over the last probes; `None` before the first that says something."""
+        return None if self._foretold is None else sigma_of(self._foretold, self._decrease)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the prior's state, and what probes have led to."""
         return super().state_dict() | {
             "log_scale": self._log_scale,
             "centre": self._centre,
-            "sigma": self._sigma,
+            "foretold": self._foretold,
+            "decrease": self._decrease,
+            "has_retreated": self._has_retreated,
             "forward_evaluations": self.forward_evaluations,
         }
 
@@ -112,7 +120,9 @@ class MetaLR(PriorController):
         super().load_state_dict(state)
         self._log_scale = state["log_scale"]
         self._centre = state["centre"]
-        self._sigma = state["sigma"]
+        self._foretold = state["foretold"]
+        self._decrease = state["decrease"]
+        self._has_retreated = state["has_retreated"]
         self.forward_evaluations = state["forward_evaluations"]
 
     def _planned(self) -> float:
@@ -123,7 +133,7 @@ class MetaLR(PriorController):
         self._retreat()
 
     def _move(self, loss: torch.Tensor, closure: Closure | None, gradient_scale: float) -> None:
-        if closure is None or not _is_probed(self._step):
+        if closure is None or not (self._has_retreated or _is_probed(self._step)):
             self.optimizer.step()
             return
         probe = Probe(weights_with_gradients(self.optimizer))
@@ -134,24 +144,35 @@ class MetaLR(PriorController):
             probe.undo()
             self._retreat()
         else:
+            self._has_retreated = False
             self._hear(reading)
 
     def _hear(self, reading: Reading) -> None:
-        """Move the rate, if the running mean of sigma is outside the dead band."""
-        if reading.sigma is None:
+        """Move the rate, if sigma is outside the dead band."""
+        if not reading.is_resolved:
             return
-        sigma = max(-_EXTREME, min(_EXTREME, reading.sigma))
-        self._sigma = (
-            sigma if self._sigma is None else _MEMORY * self._sigma + (1 - _MEMORY) * sigma
-        )
-        band = DEAD_BANDS[self.family]
-        excess = max(0.0, self._sigma - band.high) + min(0.0, self._sigma - band.low)
-        move = max(-_LARGEST_MOVE, min(_LARGEST_MOVE, -excess / band.slope))
+        memory = 0.0 if self._foretold is None else _MEMORY
+        self._foretold = memory * (self._foretold or 0.0) + (1 - memory) * reading.foretold
+        self._decrease = memory * self._decrease + (1 - memory) * reading.decrease
+        if self.sigma is None:
+            return
+        excess = self._excess(self.sigma)
+        move = max(-_LARGEST_MOVE, min(_LARGEST_MOVE, -excess))
         moved = self._log_scale + move
         self._log_scale = max(self._centre - _BOUND, min(self._centre + _BOUND, moved))
 
+    def _excess(self, sigma: float) -> float:
+        """Return by how much the log rate is too high, as far as sigma tells."""
+        band = self._band
+        if sigma > band.high:
+            return (sigma - band.high) / band.slope
+        if sigma < band.low and self.planned_share >= _NEAR_THE_PEAK:
+            return (sigma - band.low) / band.slope
+        return 0.0
+
     def _retreat(self) -> None:
-        """Halve the rate; the bound moves along, for the prior does not hold here."""
+        """Halve the rate and look again; the bound moves along: the prior does not hold here."""
+        self._has_retreated = True
         lowest = -_MOST_RETREATS * _RETREAT
         self._log_scale = max(lowest, self._log_scale - _RETREAT)
         self._centre = max(lowest, self._centre - _RETREAT)

@@ -64,6 +64,11 @@ class PriorController(LearningRateController):
         """The rate of the first parameter group."""
         return self._learning_rate
 
+    @property
+    def planned_share(self) -> float:
+        """The share of its peak that the prior has at the step to come."""
+        return shape(self._step, self.total_steps, self._prior.warmup_fraction)
+
     def step(
         self,
         loss: torch.Tensor,
@@ -109,7 +114,7 @@ class PriorController(LearningRateController):
     def _planned(self) -> float:
         """Return the prior's rate of the step to come."""
         peak = self._unit * self._prior.peak_rate(self.total_steps)
-        planned = peak * shape(self._step, self.total_steps, self._prior.warmup_fraction)
+        planned = peak * self.planned_share
         # The exponent is bounded: 2.0**t would overflow.
         return min(planned, self._initial_lr * _GROWTH ** min(self._step, 100))
 

@@ -23,20 +23,31 @@ _RESOLUTION = 1e-5
 _LOW_PRECISION_RESOLUTION = 1e-2
 """The same where the loss comes in 16 bits."""
 
-_FAILED = 4.0
-"""Sigma at which the loss has risen by as much as it was foretold to fall."""
+_FAILED = 0.5
+"""Relative rise of the loss in one step from which on the step counts as failed."""
 
 
 class Reading(NamedTuple):
-    """What one probe has seen."""
+    """What one probe has seen; decreases are fractions of the loss before the step."""
 
-    sigma: float | None
-    """`None` where nothing can be said: the step does not go downhill, as momentum at times does
-    not, or the loss does not resolve it."""
     foretold: float
-    """Decrease of the loss by the gradient alone, in the loss's unit."""
+    """What the loss would fall by after the gradient; negative where momentum leads uphill."""
+    decrease: float
+    """What the loss has really fallen by."""
+    is_resolved: bool
+    """Whether the loss is fine enough to tell them apart."""
     has_failed: bool
-    """Whether the loss has risen by more than it was foretold to fall, or is no number any more."""
+    """Whether the loss is no number any more, or has risen by half and more than foretold."""
+
+    @property
+    def sigma(self) -> float | None:
+        """Return the ratio; `None` where nothing can be said."""
+        return sigma_of(self.foretold, self.decrease) if self.is_resolved else None
+
+
+def sigma_of(foretold: float, decrease: float) -> float | None:
+    """Return sigma of one step, or of the means over several; `None` if they lead uphill."""
+    return 2 * (1 - decrease / foretold) if foretold > 0 else None
 
 
 class Probe:
@@ -73,13 +84,18 @@ class Probe:
 
 def _reading(loss: torch.Tensor, loss_after: float, foretold: float) -> Reading:
     before = float(loss)
-    is_short = loss.dtype in (torch.float16, torch.bfloat16)
-    resolution = _LOW_PRECISION_RESOLUTION if is_short else _RESOLUTION
-    if loss.dtype == torch.float64:
-        resolution = _RESOLUTION**2
-    is_downhill = math.isfinite(foretold) and foretold > 0
-    is_resolved = foretold >= resolution * abs(before)
-    if not (is_downhill and is_resolved):
-        return Reading(None, foretold, not math.isfinite(loss_after))
-    sigma = 2 * (1 - (before - loss_after) / foretold)
-    return Reading(sigma, foretold, not sigma <= _FAILED)
+    unit = abs(before) or 1.0
+    foretold, decrease = foretold / unit, (before - loss_after) / unit
+    is_finite = math.isfinite(decrease) and math.isfinite(foretold)
+    return Reading(
+        foretold=foretold,
+        decrease=decrease,
+        is_resolved=is_finite and abs(foretold) >= _resolution(loss.dtype),
+        has_failed=not is_finite or -decrease > max(abs(foretold), _FAILED),
+    )
+
+
+def _resolution(dtype: torch.dtype) -> float:
+    if dtype == torch.float64:
+        return _RESOLUTION**2
+    return _RESOLUTION if dtype == torch.float32 else _LOW_PRECISION_RESOLUTION

@@ -77,6 +77,8 @@ class Controller(NamedTuple):
     """Whether it draws random numbers, from a stream of its own."""
     has_prior: bool = False
     """Whether its arithmetic rests on the shipped prior, which is then part of its revision."""
+    gives_loss: bool = False
+    """Whether it gives the loss to an optimizer whose step takes it."""
 
 
 class Averaging(NamedTuple):
@@ -174,6 +176,7 @@ CONTROLLERS: Mapping[str, Controller] = MappingProxyType(
             "tune_metalr.methods.fixed.FixedSchedule",
             sets_rate=False,
             meaning="the study's rate, on its schedule",
+            gives_loss=True,
         ),
         "hypergradient": Controller(
             "tune_metalr.methods.hypergradient.Hypergradient",

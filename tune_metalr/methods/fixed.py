@@ -8,7 +8,7 @@ import torch
 
 from tune_metalr.batch_loss import Closure
 from tune_metalr.controller import LearningRateController
-from tune_metalr.methods.imported import keeps_evaluation_weights
+from tune_metalr.methods.imported import keeps_evaluation_weights, takes_loss
 from tune_metalr.methods.schedules import Schedule
 
 
@@ -16,7 +16,8 @@ class FixedSchedule(LearningRateController):
     """Multiplies each parameter group's own rate by the schedule's factor.
 
     An optimizer that keeps evaluation weights of its own, behind `train()` and `eval()` as
-    Schedule-Free's do, is switched for evaluations.
+    Schedule-Free's do, is switched for evaluations. One whose step takes the loss, as MoMo's do,
+    is given it.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class FixedSchedule(LearningRateController):
             schedule, total_steps, warmup_fraction=warmup_fraction, settings=settings
         )
         self._base_rates = [float(group["lr"]) for group in optimizer.param_groups]
+        self._gives_loss = takes_loss(optimizer)
         self._step = 0
         self._learning_rate = self._base_rates[0] * self._schedule.factor(0)
         self.swaps_weights = keeps_evaluation_weights(optimizer)
@@ -51,12 +53,15 @@ class FixedSchedule(LearningRateController):
         *,
         gradient_scale: float = 1.0,
     ) -> None:
-        """Perform the optimizer step; nothing else is looked at."""
+        """Perform the optimizer step."""
         factor = self._schedule.factor(self._step)
         for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * factor
         self._learning_rate = self._base_rates[0] * factor
-        self.optimizer.step()
+        if self._gives_loss:
+            self.optimizer.step(loss=loss.detach())  # type: ignore[call-overload]
+        else:
+            self.optimizer.step()
         self._step += 1
 
     def end_epoch(self, validation_loss: float) -> None:

@@ -9,6 +9,8 @@ import torch
 from tune_metalr.errors import first_line, nearest
 from tune_metalr.import_path import resolve
 
+_LOSS = "loss"
+
 
 def check_optimizer(path: str) -> None:
     """Make sure that a path names an optimizer that the training loop can drive.
@@ -19,8 +21,8 @@ def check_optimizer(path: str) -> None:
     found = resolve(path)
     if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
         raise ValueError(f"'{path}' is no torch.optim.Optimizer")
-    closure = list(inspect.signature(found.step).parameters.values())[1:2]
-    if closure and closure[0].default is inspect.Parameter.empty:
+    first = list(inspect.signature(found.step).parameters.values())[1:2]
+    if first and first[0].default is inspect.Parameter.empty and first[0].name != _LOSS:
         raise ValueError(f"'{path}' needs a closure in each step; the training loop gives none")
 
 
@@ -64,6 +66,11 @@ def as_arguments(keywords: Mapping[str, Any]) -> dict[str, Any]:
 def keeps_evaluation_weights(optimizer: object) -> bool:
     """Return whether an optimizer, or its class, switches weights by `train()` and `eval()`."""
     return all(callable(getattr(optimizer, switch, None)) for switch in ("train", "eval"))
+
+
+def takes_loss(optimizer: Any) -> bool:
+    """Return whether the step of an optimizer, or of its class, takes the `loss` by keyword."""
+    return _LOSS in inspect.signature(optimizer.step).parameters
 
 
 def _parameters(path: str) -> Mapping[str, inspect.Parameter]:

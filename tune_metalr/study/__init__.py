@@ -23,6 +23,7 @@ from tune_metalr.study.method_choice import Method, MethodChoice
 from tune_metalr.study.population_choice import check_shared_epochs
 from tune_metalr.study.search_choice import SearchChoice
 from tune_metalr.study.workload_choice import WorkloadChoice
+from tune_metalr.trial import Purpose
 
 __all__ = [
     "AnalysisChoice",
@@ -69,6 +70,8 @@ class Study(Strict):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     """Names the results folder."""
+    purpose: Purpose = Purpose.EVALUATION
+    """`development` while a method is being designed on these workloads: its runs are marked."""
     workloads: Annotated[
         tuple[WorkloadChoice, ...],
         BeforeValidator(_workload_entry, str | list[str | WorkloadChoice]),

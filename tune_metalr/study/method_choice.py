@@ -76,9 +76,7 @@ class MethodChoice(BaseModel):
         if self.optimizer in OPTIMIZERS:
             self._check_keywords()
         else:
-            from tune_metalr.methods.imported import check_keywords
-
-            check_keywords(self.optimizer, self.lr[0], self._optimizer_arguments())
+            self._check_imported()
         return self
 
     def keywords(self) -> dict[str, Any]:
@@ -99,6 +97,16 @@ class MethodChoice(BaseModel):
     def _optimizer_arguments(self) -> dict[str, Any]:
         decay = {} if self.weight_decay is None else {"weight_decay": self.weight_decay}
         return decay | self.keywords()
+
+    def _check_imported(self) -> None:
+        from tune_metalr.methods.imported import check_keywords, takes_loss
+
+        check_keywords(self.optimizer, self.lr[0], self._optimizer_arguments())
+        if takes_loss(resolve(self.optimizer)) and not CONTROLLERS[self.controller].gives_loss:
+            raise ValueError(
+                f"optimizer '{self.optimizer}' needs the loss in each step; controller "
+                f"'{self.controller}' gives none"
+            )
 
     def _check_averaging(self) -> None:
         if not self.averaging:

@@ -34,7 +34,8 @@ def check_population(space: Space, fixed: Mapping[str, Any], *, pruner: str | No
                 f"sampler '{POPULATION}' finds the course of the rate itself: remove '{name}'"
             )
     controller = fixed.get("controller", "fixed")
-    if "controller" in axes or (controller in CONTROLLERS and CONTROLLERS[controller].sets_rate):
+    sets_rate = any(controller == name and known.sets_rate for name, known in CONTROLLERS.items())
+    if "controller" in axes or sets_rate:
         raise ValueError(f"sampler '{POPULATION}' sets the rate itself: remove 'controller'")
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 
 from tune_metalr.errors import install
 from tune_metalr.import_path import is_import_path
+from tune_metalr.methods import CONTROLLERS
 from tune_metalr.proposals import POPULATION, SAMPLERS
 from tune_metalr.proposals.imported import check_sampler
 from tune_metalr.pruning import PRUNERS
@@ -184,7 +185,7 @@ class SearchChoice(BaseModel):
     def _check_settings(self) -> None:
         """Build the method at corners of the space: each must be one that can be run."""
         settings = [setting_of(name) for name in self.space]
-        for name in ("optimizer", "lr"):
+        for name in ("optimizer", "lr") if self._needs_lr() else ("optimizer",):
             if name not in {*self._fixed(), *settings}:
                 raise ValueError(f"'{name}' is missing: fix it, or make it an axis of the space")
         if isinstance(self._fixed().get("lr"), list | tuple):
@@ -202,6 +203,14 @@ class SearchChoice(BaseModel):
                 self.method(point)
             except ValueError as error:
                 raise ValueError(f"space: {error}") from None
+
+    def _needs_lr(self) -> bool:
+        """Return whether some method of the search takes its rate from the study."""
+        axes = [axis for name, axis in self.axes().items() if setting_of(name) == "controller"]
+        controllers: list[object] = [choice for axis in axes for choice in axis.choices]
+        if "controller" not in self.space:  # an axis that holds for some leaves the others this one
+            controllers.append(self._fixed().get("controller", "fixed"))
+        return any(name in controllers and not c.sets_rate for name, c in CONTROLLERS.items())
 
 
 def _corners(space: Space) -> Iterator[Point]:

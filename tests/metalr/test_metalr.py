@@ -1,0 +1,125 @@
+"""MetaLR: the prior, and how far probes may move it."""
+
+import copy
+import io
+import math
+
+import pytest
+import torch
+
+from tests.metalr.problems import Quadratic, train
+from tune_metalr import MetaLR
+from tune_metalr.metalr.metalr import DEAD_BANDS
+from tune_metalr.metalr.prior import Family
+from tune_metalr.metalr.prior_controller import PriorController
+
+STEPS = 200
+FAMILIES = {
+    Family.ADAM: lambda weights: torch.optim.AdamW(weights, lr=1e-3),
+    Family.SGD_MOMENTUM: lambda weights: torch.optim.SGD(weights, lr=1e-3, momentum=0.9),
+}
+
+
+def start(family, problem, steps=STEPS, **keywords):
+    keywords = {"initial_lr": 1e9} | keywords
+    return MetaLR(FAMILIES[family]([problem.weight]), steps, **keywords)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_without_a_closure_it_is_the_prior(family) -> None:
+    problem, other = Quadratic(start=0.3), Quadratic(start=0.3)
+    metalr = start(family, problem)
+    rates = train(metalr, problem, STEPS, closure=False).rates
+    prior = PriorController(FAMILIES[family]([other.weight]), STEPS, initial_lr=1e9)
+    assert train(prior, other, STEPS).rates == rates
+    assert torch.equal(problem.weight, other.weight)
+    assert metalr.forward_evaluations == 0
+
+
+def test_inside_the_dead_band_it_is_the_prior() -> None:
+    problem, other = Quadratic(start=0.3), Quadratic(start=0.3)
+    metalr = start(Family.ADAM, problem)
+    rates = train(metalr, problem, STEPS).rates
+    prior = PriorController(FAMILIES[Family.ADAM]([other.weight]), STEPS, initial_lr=1e9)
+    assert metalr.scale == 1
+    assert rates == train(prior, other, STEPS).rates
+
+
+def test_probes_are_few_and_charged() -> None:
+    problem = Quadratic(start=0.3)
+    metalr = start(Family.ADAM, problem, 400)
+    train(metalr, problem, 400)
+    assert metalr.forward_evaluations == 5 + 400 // 32 == 17
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_too_much_curvature_lowers_the_rate(family) -> None:
+    problem = Quadratic((3e3, 3e3), start=0.05)
+    metalr = start(family, problem)
+    train(metalr, problem, STEPS)
+    assert metalr.scale < 1
+    assert bool(torch.isfinite(problem.weight).all())
+
+
+def test_too_little_curvature_raises_the_rate_under_sgd_within_the_bound() -> None:
+    problem = Quadratic((1e-4, 1e-4), start=1e2)
+    metalr = start(Family.SGD_MOMENTUM, problem)
+    train(metalr, problem, STEPS)
+    assert 1 < metalr.scale <= 4 * (1 + 1e-9)
+
+
+def test_too_little_curvature_says_nothing_under_adam() -> None:
+    problem = Quadratic((1e-4, 1e-4), start=1e2)
+    metalr = start(Family.ADAM, problem)
+    train(metalr, problem, STEPS)
+    assert metalr.scale == 1
+    assert DEAD_BANDS[Family.ADAM].low == -math.inf
+
+
+def test_a_step_far_too_long_is_taken_back() -> None:
+    problem = Quadratic((1e6, 1e6), start=1e-2)
+    metalr = start(Family.SGD_MOMENTUM, problem)
+    losses = train(metalr, problem, STEPS).losses
+    assert metalr.scale < 1e-2
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_is_deterministic_and_resumes_bit_for_bit(family) -> None:
+    whole = Quadratic((1e3, 1.0), start=0.1)
+    uninterrupted = start(family, whole)
+    rates = train(uninterrupted, whole, STEPS).rates
+    first = Quadratic((1e3, 1.0), start=0.1)
+    metalr = start(family, first)
+    begun = train(metalr, first, 70).rates
+    file = io.BytesIO()
+    torch.save([metalr.state_dict(), copy.deepcopy(metalr.optimizer.state_dict())], file)
+    file.seek(0)
+    state, optimizer_state = torch.load(file, weights_only=True)
+    second = Quadratic((1e3, 1.0), start=0.1)
+    second.weight.data.copy_(first.weight)
+    resumed = start(family, second)
+    resumed.optimizer.load_state_dict(optimizer_state)
+    resumed.load_state_dict(state)
+    assert begun + train(resumed, second, STEPS - 70).rates == rates
+    assert torch.equal(second.weight, whole.weight)
+    assert resumed.forward_evaluations == uninterrupted.forward_evaluations
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_converges(family) -> None:
+    problem = Quadratic((1.0, 10.0), start=0.3)
+    losses = train(start(family, problem, 400), problem, 400).losses
+    assert losses[-1] < 0.05 * losses[0]
+
+
+def test_a_loss_that_is_no_number_halves_the_rate_and_no_more_than_that() -> None:
+    problem = Quadratic()
+    metalr = start(Family.ADAM, problem)
+    metalr.step(torch.tensor(math.nan))
+    assert metalr.scale == 0.5
+    for _ in range(2000):
+        metalr.step(torch.tensor(math.nan))
+    assert metalr.scale > 0
+    train(metalr, problem, 3)
+    assert metalr.learning_rate > 0
