@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
+from tests.readme import code_blocks, run
 from tune_metalr import AsOptimizer, BatchLoss, MetaLR
 
 REASON = "needs pip install -c constraints.txt -e '.[integrations]'"
@@ -27,7 +28,13 @@ PROBES = 4  # of the first eight steps: 0, 1, 3, 7
 MAX_NORM = 0.5
 
 
-class Module(lightning.LightningModule):
+MetaLRModule = run(
+    code_blocks("## MetaLR in your own loop")[-1],
+    lightning=lightning, torch=torch, AsOptimizer=AsOptimizer, BatchLoss=BatchLoss, MetaLR=MetaLR,
+)["MetaLRModule"]  # fmt: skip
+
+
+class Module(MetaLRModule):
     """Automatic optimization, as the README has it."""
 
     def __init__(self, dropout=0.0):
@@ -41,21 +48,6 @@ class Module(lightning.LightningModule):
     def loss(self, batch):
         inputs, targets = batch
         return mse_loss(self.net(inputs), targets)
-
-    def configure_optimizers(self):
-        optimizer = torch.optim.AdamW(self.parameters())
-        return AsOptimizer(MetaLR(optimizer, self.trainer.estimated_stepping_batches))
-
-    def training_step(self, batch, index):
-        batch_loss = BatchLoss(lambda: self.loss(batch))
-        loss = batch_loss()
-        parts = self.trainer.accumulate_grad_batches
-        self.optimizers().hear(loss, batch_loss, parts=parts)
-        return loss
-
-    def configure_gradient_clipping(self, optimizer, gradient_clip_val, gradient_clip_algorithm):
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), MAX_NORM)
-        optimizer.hear_clipping(norm, MAX_NORM)
 
     def on_train_batch_start(self, batch, batch_idx):
         torch.manual_seed(self.global_step)  # Lightning's checkpoints hold no random streams
@@ -94,7 +86,9 @@ def fit(module, folder, accumulation=1, *, data=None, resume=None, **settings):
     trainer = lightning.Trainer(
         accelerator="cpu", devices=1, max_steps=STEPS, logger=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=folder, accumulate_grad_batches=accumulation,
-        num_sanity_val_steps=0, **({"enable_checkpointing": False} | settings),
+        num_sanity_val_steps=0,
+        gradient_clip_val=MAX_NORM if module.automatic_optimization else None,
+        **({"enable_checkpointing": False} | settings),
     )  # fmt: skip
     trainer.fit(module, data or loader(accumulation), ckpt_path=resume)
     return trainer
@@ -174,9 +168,6 @@ def test_a_checkpoint_goes_on_bit_for_bit(make, tmp_path):
 class Unheard(Module):
     def training_step(self, batch, index):
         return self.loss(batch)
-
-    def configure_gradient_clipping(self, *_, **__):
-        pass
 
 
 def test_the_returned_loss_is_enough_for_training_without_probes(tmp_path):
