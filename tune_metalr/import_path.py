@@ -4,6 +4,8 @@ import hashlib
 import importlib
 import importlib.metadata
 import sys
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,12 +52,12 @@ def code_version(thing: Any) -> str:
     that changes little of another package's says so itself, by `adapts`, the other class, and
     `revision`, its own: it has the version of both.
     """
-    own = vars(thing)
-    if "adapts" in own:
+    own = vars(thing)  # a class made of an adapter is no adapter
+    if isinstance(own.get("adapts"), type):
         return f"{code_version(own['adapts'])}.{own['revision']}"
     module_name: str = thing.__module__
     package = module_name.partition(".")[0]
-    distributions = importlib.metadata.packages_distributions().get(package)
+    distributions = _distributions().get(package)
     if distributions:
         version = importlib.metadata.version(distributions[0]).partition("+")[0]
         return f"{package}-{version}"
@@ -69,6 +71,12 @@ def look_in(folder: Path) -> None:
     """Find import paths in a folder too, after everything that is installed."""
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return which packages are installed; a study asks once for each of its trials."""
+    return importlib.metadata.packages_distributions()
 
 
 def _import(path: str, module_name: str) -> ModuleType:
