@@ -1,8 +1,11 @@
 """MetaLR within the Trainer of Hugging Face: the same training as a loop of one's own."""
 
+from functools import partial
+
 import pytest
 import torch
 
+from tests.readme import code_blocks, run
 from tune_metalr import AsOptimizer, BatchLoss, MetaLR
 
 REASON = "needs pip install -c constraints.txt -e '.[integrations]'"
@@ -14,33 +17,14 @@ PROBES = 4  # of the first eight steps: 0, 1, 3, 7
 MAX_NORM = 0.5
 
 
-class MetaLRTrainer(transformers.Trainer):
-    """As the README has it."""
-
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        compute = super().compute_loss
-        if return_outputs or not model.training:
-            return compute(model, inputs, return_outputs, num_items_in_batch)
-        batch_loss = BatchLoss(
-            lambda: compute(model, dict(inputs), num_items_in_batch=num_items_in_batch)
-        )
-        loss = batch_loss()
-        self.optimizer.optimizer.hear(
-            loss,
-            batch_loss,
-            parts=self.current_gradient_accumulation_steps,
-            share=None if num_items_in_batch is None else 1.0,  # already divided by all items
-        )
-        return loss
-
-    def _clip_grad_norm(self, model):
-        norm = super()._clip_grad_norm(model)
-        self.optimizer.optimizer.hear_clipping(norm, self.args.max_grad_norm)
-        return norm
+MetaLRTrainer = run(
+    code_blocks("## MetaLR in your own loop")[-2],
+    transformers=transformers, BatchLoss=BatchLoss, partial=partial,
+)["MetaLRTrainer"]  # fmt: skip
 
 
 class Recorded(MetaLRTrainer):
-    """Batches in order, as the loop of one's own takes them."""
+    """The README's, with batches in order, as the loop of one's own takes them."""
 
     def _get_train_sampler(self, *_):
         return torch.utils.data.SequentialSampler(self.train_dataset)
