@@ -133,10 +133,12 @@ class MetaLR(PriorController):
         self._retreat()
 
     def _move(self, loss: torch.Tensor, closure: Closure | None, gradient_scale: float) -> None:
-        if closure is None or not (self._has_retreated or _is_probed(self._step)):
+        weights = weights_with_gradients(self.optimizer)
+        is_due = self._has_retreated or _is_probed(self._step)
+        if closure is None or not is_due or not weights:
             self.optimizer.step()
             return
-        probe = Probe(weights_with_gradients(self.optimizer))
+        probe = Probe(weights)
         self.optimizer.step()
         self.forward_evaluations += 1
         reading = probe.read(loss, closure, gradient_scale=gradient_scale)

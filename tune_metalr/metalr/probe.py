@@ -56,7 +56,7 @@ class Probe:
     def __init__(self, weights: list[torch.Tensor]) -> None:
         """Remember where the step begins; each of the weights has a gradient."""
         self._weights = weights
-        self._gradients = [weight.grad for weight in weights if weight.grad is not None]
+        self._gradients = [w.grad.to_dense() for w in weights if w.grad is not None]
         self._moved = [weight.detach().clone() for weight in weights]
 
     @torch.no_grad()
@@ -73,7 +73,8 @@ class Probe:
             torch.dot(gradient.flatten(), moved.flatten()).to(torch.float64)
             for gradient, moved in zip(self._gradients, self._moved, strict=True)
         ]
-        foretold = float(sum(products, torch.zeros((), dtype=torch.float64))) / gradient_scale
+        # Gradients that were multiplied by 0 foretell nothing.
+        foretold = float(torch.stack(products).sum()) / (gradient_scale or math.nan)
         return _reading(loss, evaluate_again(closure), foretold)
 
     @torch.no_grad()
@@ -86,12 +87,13 @@ def _reading(loss: torch.Tensor, loss_after: float, foretold: float) -> Reading:
     before = float(loss)
     unit = abs(before) or 1.0
     foretold, decrease = foretold / unit, (before - loss_after) / unit
-    is_finite = math.isfinite(decrease) and math.isfinite(foretold)
+    is_told = math.isfinite(foretold) and abs(foretold) >= _resolution(loss.dtype)
+    is_harmless = -decrease <= (max(abs(foretold), _FAILED) if is_told else _FAILED)
     return Reading(
         foretold=foretold,
         decrease=decrease,
-        is_resolved=is_finite and abs(foretold) >= _resolution(loss.dtype),
-        has_failed=not is_finite or -decrease > max(abs(foretold), _FAILED),
+        is_resolved=is_told and math.isfinite(decrease),
+        has_failed=not (math.isfinite(decrease) and is_harmless),
     )
 
 
