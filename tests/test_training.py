@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from tune_metalr.training import Training
+from tune_metalr.training import DIVERGENCE_MULTIPLE, Training
 from tune_metalr.trial import Status
 from tune_metalr.workloads.task import Task
 
@@ -56,6 +56,20 @@ METHODS = {
     "cosine": {"schedule": "cosine", "hyperparameters": {"lr": 0.1, "warmup_fraction": 0.2}},
     "averaging": {"hyperparameters": {"lr": 0.1, "momentum": 0.9, "averaging": True}},
     "bfloat16": {"precision": "bfloat16"},
+    "hypergradient": {"controller": "hypergradient", "hyperparameters": {"lr": 1e-3}},
+    "online-mlp": {
+        "optimizer": "adam",
+        "controller": "online-mlp",
+        "hyperparameters": {"lr": 1e-3, "clip_norm": 1.0},
+    },
+    "policy-gradient": {"controller": "policy-gradient", "hyperparameters": {"lr": 1e-3}},
+    # 28 batches an epoch make 112 steps, and a range test of 11.
+    "lr-finder": {
+        "optimizer": "adam",
+        "controller": "lr-finder",
+        "batch_size": 9,
+        "hyperparameters": {"lr": 1e-3},
+    },
 }
 
 
@@ -126,6 +140,24 @@ def test_a_rate_far_too_high_diverges_and_has_no_score(start, lr):
     assert outcome["epochs_done"] < 5
     assert outcome["gradient_evaluations"] == 4 * outcome["epochs_done"]
     assert all(loss is None or math.isfinite(loss) for loss in outcome["train_loss_curve_nats"])
+
+
+RANGE_TEST = {"controller": "lr-finder", "batch_size": 9, "epochs": 4}
+
+
+def test_what_a_range_test_does_is_no_divergence(start):
+    outcome = run(start(**RANGE_TEST, hyperparameters={"lr": 0.1}))
+    assert outcome["status"] is Status.COMPLETED
+    first, *others = outcome["train_loss_curve_nats"]
+    assert first > DIVERGENCE_MULTIPLE * math.log(10) > max(others)
+
+
+def test_divergence_behind_a_range_test_is_told(start):
+    training = start(**RANGE_TEST, hyperparameters={"lr": 0.1})
+    training.run_epoch()
+    assert not training.has_diverged
+    training._controller._begin_cycle(1e6, start=28)
+    assert run(training)["status"] is Status.DIVERGED
 
 
 def test_clipping_bounds_the_first_step(start):

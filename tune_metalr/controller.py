@@ -37,6 +37,14 @@ class LearningRateController(ABC):
         return self.optimizer.param_groups
 
     @property
+    def explores(self) -> bool:
+        """Whether it tries rates that it will take back: what they do to a loss is no divergence.
+
+        Whoever averages weights begins behind it.
+        """
+        return False
+
+    @property
     @abstractmethod
     def learning_rate(self) -> float:
         """The rate of the last step; before the first, of the step to come."""

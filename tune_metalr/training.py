@@ -99,11 +99,12 @@ class Training:
         cpu_start = time.process_time()
         epoch = self.epochs_done
         self._seed_epoch(epoch)
+        explored = self._controller.explores
         start = time.perf_counter()
         loss_nats = self.train_on(self._task.train_batches(epoch)).loss_nats
         self._record["epoch_seconds"].append(time.perf_counter() - start)
         self._record["train_loss_curve_nats"].append(_finite(loss_nats))
-        self._record["divergence"] = self._divergence(loss_nats)
+        self._record["divergence"] = self._divergence(None if explored else loss_nats)
         if self._record["divergence"] is None:
             score = self.evaluate(self._task.curve_batches())
             self._record["validation_loss_curve_nats"].append(_finite(score.loss_nats))
@@ -245,15 +246,20 @@ class Training:
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip_norm)
         return min(1.0, self._clip_norm / (float(norm) + 1e-6))
 
-    def _divergence(self, loss_nats: float) -> str | None:
-        """Say why training has left the range that makes sense, if it has."""
+    def _divergence(self, loss_nats: float | None) -> str | None:
+        """Say why training has left the range that makes sense, if it has.
+
+        No loss is given of an epoch in which the controller tried rates that it takes back.
+        """
         epoch = self.epochs_done
         limit = DIVERGENCE_MULTIPLE * math.log(self._task.num_classes)
-        if not math.isfinite(loss_nats):
+        if self._controller.explores:
+            return None
+        if loss_nats is not None and not math.isfinite(loss_nats):
             return f"the loss was not finite in epoch {epoch}"
         if not all(bool(torch.isfinite(p).all()) for p in self._model.parameters()):
             return f"a parameter was not finite after epoch {epoch}"
-        if loss_nats > limit:
+        if loss_nats is not None and loss_nats > limit:
             return f"the mean loss of epoch {epoch} was above {limit:.4g} nats"
         return None
 

@@ -49,8 +49,8 @@ class Scaled(Training):
     def _loss(self, batch: Batch) -> torch.Tensor:
         return self._times * super()._loss(batch)
 
-    def _divergence(self, loss_nats: float) -> str | None:
-        return super()._divergence(loss_nats / self._times)
+    def _divergence(self, loss_nats: float | None) -> str | None:
+        return super()._divergence(None if loss_nats is None else loss_nats / self._times)
 
 
 class Arm(NamedTuple):

@@ -47,6 +47,11 @@ class AveragedWeights(LearningRateController):
         return self._within.learning_rate
 
     @property
+    def explores(self) -> bool:
+        """Whether the controller within does: meanwhile the average stays at the first weights."""
+        return self._within.explores
+
+    @property
     def forward_evaluations(self) -> int:
         """Those of the controller within: averaging needs none."""
         return self._within.forward_evaluations
@@ -64,6 +69,8 @@ class AveragedWeights(LearningRateController):
     ) -> None:
         """Let the controller within take its step, and the average follow."""
         self._within.step(loss, closure, gradient_scale=gradient_scale)
+        if self._within.explores:
+            return
         self._step += 1
         share = (self._gamma + 1) / (self._step + self._gamma)
         with torch.no_grad():
