@@ -10,7 +10,7 @@ from tune_metalr import AsOptimizer, BatchLoss, MetaLR
 
 REASON = "needs pip install -c constraints.txt -e '.[integrations]'"
 transformers = pytest.importorskip("transformers", reason=REASON)
-pytest.importorskip("accelerate", reason=REASON)
+accelerate = pytest.importorskip("accelerate", reason=REASON)
 
 STEPS = 8
 PROBES = 4  # of the first eight steps: 0, 1, 3, 7
@@ -174,3 +174,22 @@ def test_a_scheduler_of_its_own_changes_nothing_but_the_log(name, tmp_path):
     beside.train()
     assert_close(plain.model, beside.model, rtol=0, atol=0)
     assert logged(beside)[0] == 1e-3
+
+
+def test_the_scaler_of_accelerate_leaves_a_step_out():
+    accelerate.Accelerator(cpu=True)
+    model = build(classifier)
+    optimizer = AsOptimizer(metalr_of(model))
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    wrapped = accelerate.optimizer.AcceleratedOptimizer(optimizer, scaler=scaler)
+    batch = torch.utils.data.default_collate(rows(classifier)[:4])
+    for factor in (torch.inf, 1.0):
+        batch_loss = BatchLoss(lambda: model(**batch)["loss"])
+        loss = batch_loss()
+        optimizer.hear(loss, batch_loss)
+        scaler.scale(loss * factor).backward()
+        wrapped.step()
+        wrapped.zero_grad()
+        assert wrapped.step_was_skipped == (factor == torch.inf)
+    assert optimizer.controller.state_dict()["step"] == 1
+    assert optimizer.controller.forward_evaluations == 1
