@@ -30,6 +30,11 @@ class BatchLoss:
         self._compute = compute
         self._first: _Circumstances | None = None
 
+    @property
+    def is_low_precision(self) -> bool:
+        """Whether the first call took place in an `autocast`, whose losses are coarse."""
+        return self._first is not None and any(each.enabled for each in self._first.autocasts)
+
     def __call__(self) -> torch.Tensor:
         """Return the mean loss of the batch, a scalar."""
         if self._first is None:

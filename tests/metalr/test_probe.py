@@ -96,7 +96,7 @@ def test_a_step_far_too_long_has_failed_and_can_be_taken_back(lr) -> None:
 
 
 def test_a_step_across_the_slope_that_does_little_harm_has_not_failed() -> None:
-    reading = _reading(torch.tensor(2.0), 2.01, foretold=1e-3)
+    reading = _reading(2.0, 2.01, foretold=1e-3, resolution=1e-5)
     assert reading.sigma == pytest.approx(22.0)
     assert not reading.has_failed
 
@@ -117,3 +117,18 @@ def test_a_probe_holds_one_copy_of_the_weights() -> None:
     held = [value for value in vars(Probe([weight])).values() if value[0] is not weight]
     own = [tensor for values in held for tensor in values if tensor is not weight.grad]
     assert sum(tensor.numel() for tensor in own) == weight.numel()
+
+
+def test_in_autocast_a_small_step_says_nothing() -> None:
+    readings = []
+    for enabled in (False, True):
+        problem = Quadratic(dtype=torch.float32)
+        optimizer = torch.optim.SGD([problem.weight], lr=1e-4)
+        batch_loss = BatchLoss(problem.loss)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss = batch_loss()
+        loss.backward()
+        probe = Probe([problem.weight])
+        optimizer.step()
+        readings.append(probe.read(loss, batch_loss, gradient_scale=1.0))
+    assert [reading.is_resolved for reading in readings] == [True, False]

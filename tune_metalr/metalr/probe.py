@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 import torch
 
-from tune_metalr.batch_loss import Closure, evaluate_again
+from tune_metalr.batch_loss import BatchLoss, Closure, evaluate_again
 
 _RESOLUTION = 1e-5
 """Relative change of a float32 mean loss, below which it is rounding."""
 
 _LOW_PRECISION_RESOLUTION = 1e-2
-"""The same where the loss comes in 16 bits."""
+"""The same where the loss, or what it is made of, comes in 16 bits."""
 
 _FAILED = 0.5
 """Relative rise of the loss in one step from which on the step counts as failed."""
@@ -75,7 +75,9 @@ class Probe:
         ]
         # Gradients that were multiplied by 0 foretell nothing.
         foretold = float(torch.stack(products).sum()) / (gradient_scale or math.nan)
-        return _reading(loss, evaluate_again(closure), foretold)
+        is_coarse = isinstance(closure, BatchLoss) and closure.is_low_precision
+        resolution = _LOW_PRECISION_RESOLUTION if is_coarse else _resolution(loss.dtype)
+        return _reading(float(loss), evaluate_again(closure), foretold, resolution)
 
     @torch.no_grad()
     def undo(self) -> None:
@@ -83,11 +85,10 @@ class Probe:
         torch._foreach_add_(self._weights, self._moved)
 
 
-def _reading(loss: torch.Tensor, loss_after: float, foretold: float) -> Reading:
-    before = float(loss)
+def _reading(before: float, after: float, foretold: float, resolution: float) -> Reading:
     unit = abs(before) or 1.0
-    foretold, decrease = foretold / unit, (before - loss_after) / unit
-    is_told = math.isfinite(foretold) and abs(foretold) >= _resolution(loss.dtype)
+    foretold, decrease = foretold / unit, (before - after) / unit
+    is_told = math.isfinite(foretold) and abs(foretold) >= resolution
     is_harmless = -decrease <= (max(abs(foretold), _FAILED) if is_told else _FAILED)
     return Reading(
         foretold=foretold,
