@@ -160,6 +160,24 @@ def test_divergence_behind_a_range_test_is_told(start):
     assert run(training)["status"] is Status.DIVERGED
 
 
+@pytest.mark.parametrize(
+    ("controller", "status"), [("fixed", Status.DIVERGED), ("prior", Status.COMPLETED)]
+)
+def test_a_step_that_a_controller_refuses_is_no_divergence(start, monkeypatch, controller, status):
+    real, calls = Task.loss, []
+
+    def with_one_bad_batch(task, outputs, labels):
+        calls.append(1)
+        return real(task, outputs, labels) * (math.nan if len(calls) == 2 else 1)
+
+    monkeypatch.setattr(Task, "loss", with_one_bad_batch)
+    outcome = run(
+        start(epochs=1, optimizer="adamw", controller=controller, hyperparameters={"lr": 1e-3})
+    )
+    assert outcome["status"] is status
+    assert outcome["gradient_evaluations"] == 4
+
+
 def test_clipping_bounds_the_first_step(start):
     def first_step(clip_norm):
         training = start(

@@ -28,6 +28,9 @@ class LearningRateController(ABC):
         self.total_steps = total_steps
         self.forward_evaluations = 0
         """Losses evaluated by the controller itself, charged to the method."""
+        self.skipped_steps = 0
+        """Steps that the controller refused to take, because their loss was not finite. Their
+        losses are no divergence: the weights are what they were."""
         self.swaps_weights = False
         """Whether `evaluation` puts other weights in: batch statistics must be taken anew."""
 

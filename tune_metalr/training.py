@@ -43,7 +43,8 @@ class EpochLoss(NamedTuple):
     """What training on some batches gives."""
 
     loss_nats: float
-    """Mean over examples, each at the weights it met; not finite if any step's was not."""
+    """Mean over examples, each at the weights it met; not finite if that of any step was not, but
+    for steps that the controller refused to take."""
     steps: int
 
 
@@ -124,12 +125,15 @@ class Training:
             batch_loss = BatchLoss(partial(self._loss, batch))
             loss = batch_loss()
             loss.backward()  # type: ignore[no-untyped-call]
+            skipped = self._controller.skipped_steps
             self._controller.step(loss, batch_loss, gradient_scale=self._clip())
             learning_rates.append(self._controller.learning_rate)
-            total += loss.detach() * len(batch.labels)
-            examples += len(batch.labels)
             steps += 1
-        return EpochLoss(loss_nats=float(total) / examples, steps=steps)
+            if self._controller.skipped_steps == skipped:
+                total += loss.detach() * len(batch.labels)
+                examples += len(batch.labels)
+        mean = float(total) / examples if examples else math.nan
+        return EpochLoss(loss_nats=mean, steps=steps)
 
     def evaluate(self, batches: Iterable[Batch]) -> Score:
         """Score batches with the evaluation weights; training goes on as if it had not been.

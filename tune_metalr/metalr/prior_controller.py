@@ -48,8 +48,6 @@ class PriorController(LearningRateController):
         if not (math.isfinite(initial_lr) and initial_lr > 0):
             raise ValueError(f"initial_lr must be above 0, not {initial_lr}")
         self.family = family_of(optimizer)
-        self.skipped_steps = 0
-        """Steps that changed no weights, because their loss was not finite."""
         self._prior = priors()[self.family]
         self._rates = GroupRates(optimizer)
         self._initial_lr = initial_lr

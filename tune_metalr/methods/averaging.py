@@ -32,9 +32,9 @@ class AveragedWeights(LearningRateController):
         if within.swaps_weights:
             raise ValueError("the method averages its weights itself: remove 'averaging'")
         self._within = within
-        charged = within.forward_evaluations
+        counts = within.forward_evaluations, within.skipped_steps
         super().__init__(within.optimizer, within.total_steps)
-        self.forward_evaluations = charged
+        self.forward_evaluations, self.skipped_steps = counts
         self.swaps_weights = True
         self._gamma = gamma
         self._step = 0
@@ -59,6 +59,15 @@ class AveragedWeights(LearningRateController):
     @forward_evaluations.setter
     def forward_evaluations(self, count: int) -> None:
         self._within.forward_evaluations = count
+
+    @property
+    def skipped_steps(self) -> int:
+        """Those of the controller within."""
+        return self._within.skipped_steps
+
+    @skipped_steps.setter
+    def skipped_steps(self, count: int) -> None:
+        self._within.skipped_steps = count
 
     def step(
         self,
