@@ -70,15 +70,15 @@ def torch_rate(family: Family, rate: float, first_loss_nats: float) -> float:
     return rate
 
 
-def build_optimizer(family: Family, network: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
+def build_optimizer(
+    family: Family, network: nn.Module, weight_decay: float
+) -> torch.optim.Optimizer:
     """Return a family's optimizer, whose rate is set before each step."""
     if family is Family.SGD_MOMENTUM:
         return torch.optim.SGD(
             network.parameters(), lr=0.0, momentum=MOMENTUM, weight_decay=weight_decay
         )
-    return torch.optim.AdamW(
-        network.parameters(), lr=0.0, weight_decay=weight_decay, fused=True
-    )
+    return torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=weight_decay, fused=True)
 
 
 def _factor(step: int, steps: int, warmup_fraction: float) -> float:

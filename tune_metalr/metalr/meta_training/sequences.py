@@ -9,7 +9,7 @@ NUM_CLASSES = 2
 
 VOCABULARY = 3000
 LENGTH_TOKENS = 12
-_TRAIN_EXAMPLES = 4000
+_TRAIN_EXAMPLES = 3200
 _VALIDATION_EXAMPLES = 1500
 _KEYWORDS_OF_A_CLASS = 120
 _KEYWORDS_OF_AN_EXAMPLE = 3
@@ -19,12 +19,12 @@ _LABEL_NOISE = 0.2
 
 
 class SmallLSTM(nn.Module):
-    """Embedding, LSTM, dense on the last state."""
+    """Embedding, two layers of LSTM, dense on the last state."""
 
     def __init__(self, *, width: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(VOCABULARY, width)
-        self.recurrent = nn.LSTM(width, width, batch_first=True)
+        self.recurrent = nn.LSTM(width, width, num_layers=2, batch_first=True)
         self.output = nn.Linear(width, NUM_CLASSES)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -36,7 +36,7 @@ class SmallLSTM(nn.Module):
 
 def keyword_network() -> nn.Module:
     """Return a network for keywords."""
-    return SmallLSTM(width=64)
+    return SmallLSTM(width=48)
 
 
 def keyword_split(generator: torch.Generator) -> Split:

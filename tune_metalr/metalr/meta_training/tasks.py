@@ -23,15 +23,6 @@ TASKS = (
         make_network=images.texture_network,
     ),
     Task(
-        name="keywords",
-        family="sequences",
-        num_classes=sequences.NUM_CLASSES,
-        batch_size=32,
-        horizons_steps=(120, 400),
-        make_split=sequences.keyword_split,
-        make_network=sequences.keyword_network,
-    ),
-    Task(
         name="teacher",
         family="vectors",
         num_classes=teachers.NUM_CLASSES,
@@ -39,5 +30,14 @@ TASKS = (
         horizons_steps=(120, 400, 1200),
         make_split=teachers.teacher_split,
         make_network=teachers.teacher_network,
+    ),
+    Task(
+        name="keywords",
+        family="sequences",
+        num_classes=sequences.NUM_CLASSES,
+        batch_size=32,
+        horizons_steps=(200, 400),
+        make_split=sequences.keyword_split,
+        make_network=sequences.keyword_network,
     ),
 )
