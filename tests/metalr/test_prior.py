@@ -1,9 +1,11 @@
 """The prior's law: fixed functions of optimizer and horizon."""
 
+import json
+
 import pytest
 import torch
 
-from tune_metalr.metalr.prior import Family, Prior, family_of, priors, shape
+from tune_metalr.metalr.prior import PRIOR_FILE, Family, Prior, family_of, priors, shape
 from tune_metalr.methods import CONTROLLERS, method_revision
 from tune_metalr.methods.nadamw import NAdamW
 
@@ -49,8 +51,12 @@ def test_another_prior_is_another_method(monkeypatch, tmp_path) -> None:
     before = method_revision("adamw", "constant", "metalr")
     fixed = method_revision("adamw", "constant", "fixed")
     changed = tmp_path / "prior.json"
-    changed.write_text("{}")
+    content = json.loads(PRIOR_FILE.read_text())
+    changed.write_text(json.dumps(content | {"record": {}}))
     monkeypatch.setattr("tune_metalr.methods._PRIOR_FILE", changed)
+    assert method_revision("adamw", "constant", "metalr") == before
+    content["families"]["adam"]["weight_decay"] = 0.5
+    changed.write_text(json.dumps(content))
     assert method_revision("adamw", "constant", "metalr") != before
     assert method_revision("adamw", "constant", "fixed") == fixed
     assert {name for name, kind in CONTROLLERS.items() if kind.has_prior} == {"prior", "metalr"}

@@ -1,6 +1,7 @@
 """The optimizers, schedules and controllers that a study can name. Loads no torch."""
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping
 from enum import StrEnum
@@ -257,8 +258,9 @@ def _controller_revision(name: str) -> str:
     controller = CONTROLLERS[name]
     if not controller.has_prior:
         return controller.revision
-    content = _PRIOR_FILE.read_bytes()
-    return f"{controller.revision}.{hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]}"
+    families = json.dumps(json.loads(_PRIOR_FILE.read_text())["families"], sort_keys=True)
+    digest = hashlib.sha256(families.encode()).hexdigest()
+    return f"{controller.revision}.{digest[:_DIGEST_LENGTH]}"
 
 
 def _optimizer_revision(name: str) -> str:
