@@ -12,6 +12,7 @@ from tune_metalr import MetaLR
 from tune_metalr.metalr.metalr import DEAD_BANDS
 from tune_metalr.metalr.prior import Family
 from tune_metalr.metalr.prior_controller import PriorController
+from tune_metalr.metalr.probe import Reading
 
 STEPS = 200
 FAMILIES = {
@@ -52,10 +53,44 @@ def test_probes_are_few_and_charged() -> None:
     assert metalr.forward_evaluations == 5 + 400 // 32 == 17
 
 
+def sees(metalr, sigma, times=1):
+    for _ in range(times):
+        metalr._hear(Reading(0.1, 0.1 * (1 - sigma / 2), is_resolved=True, has_failed=False))
+    return metalr.scale
+
+
 @pytest.mark.parametrize("family", FAMILIES)
-def test_too_much_curvature_lowers_the_rate(family) -> None:
+def test_too_much_curvature_lowers_the_rate_within_the_bound(family) -> None:
+    metalr = start(family, Quadratic())
+    assert 1 / 1.5 <= sees(metalr, 1.8) < 1
+    assert sees(metalr, 1.8, times=50) == pytest.approx(1 / 4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_further_outside_the_larger_the_move(family) -> None:
+    scales = [sees(start(family, Quadratic()), sigma) for sigma in (0.9, 1.02, 1.05, 3.0)]
+    assert scales[0] == 1
+    assert sorted(scales, reverse=True) == scales
+    assert len(set(scales)) == 4
+
+
+def test_what_is_not_resolved_moves_nothing() -> None:
+    metalr = start(Family.ADAM, Quadratic())
+    metalr._hear(Reading(1e-9, -1.0, is_resolved=False, has_failed=False))
+    assert (metalr.scale, metalr.sigma) == (1, None)
+
+
+def test_one_step_across_the_slope_does_not_hide_the_others() -> None:
+    metalr = start(Family.ADAM, Quadratic())
+    sees(metalr, 0.3, times=5)
+    metalr._hear(Reading(1e-4, -1e-3, is_resolved=True, has_failed=False))  # sigma 22 on its own
+    assert metalr.sigma < 0.4
+    assert metalr.scale == 1
+
+
+def test_too_much_curvature_on_a_quadratic_lowers_the_rate_under_sgd() -> None:
     problem = Quadratic((3e3, 3e3), start=0.05)
-    metalr = start(family, problem)
+    metalr = start(Family.SGD_MOMENTUM, problem)
     train(metalr, problem, STEPS)
     assert metalr.scale < 1
     assert bool(torch.isfinite(problem.weight).all())

@@ -20,7 +20,7 @@ _SPREAD = (1 / 1.5, 1.0, 1.5)
 _RATES_PER_FACTOR_10 = 40
 _EXPONENTS = tuple(round(-0.5 + 0.05 * n, 2) for n in range(11))
 """Between no effect of the horizon and that of convex theory, steps to the power of -1/2 (Schaipp
-et al. 2025, arXiv 2501.18965). A steeper law fits three horizons, and would be far off at others."""
+et al. 2025, arXiv 2501.18965). A steeper law fits three horizons, and is far off at others."""
 
 
 class Fit(NamedTuple):
