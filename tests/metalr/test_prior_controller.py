@@ -71,7 +71,7 @@ def test_a_loss_in_other_units_gives_the_same_training_under_sgd() -> None:
 
 def test_it_converges() -> None:
     for make in (adamw, sgd):
-        problem = Quadratic((0.1, 0.5), start=2.6)  # a loss such as that of guessing
+        problem = Quadratic((0.2, 1.0), start=1.0)  # a loss as of two classes
         losses = train(PriorController(make(problem), 400), problem, 400).losses
         assert losses[-1] < 0.05 * losses[0]
 
