@@ -82,7 +82,7 @@ class LastMove:
 
     def _gradients(self) -> dict[int, torch.Tensor]:
         return {
-            place: self._seen(weight.grad.detach()).flatten()
+            place: self._seen(_dense(weight.grad.detach())).flatten()
             for place, weight in enumerate(self._weights())
             if weight.grad is not None
         }
@@ -101,6 +101,10 @@ class LastMove:
                 if place in self._moves
             ]
         )
+
+
+def _dense(gradient: torch.Tensor) -> torch.Tensor:
+    return gradient if gradient.layout is torch.strided else gradient.to_dense()
 
 
 def _norm(tensors: dict[int, torch.Tensor]) -> float:
