@@ -22,9 +22,11 @@ TOTAL_STEPS = 200
 def build(request, make_trial):
     """Build a controller as a trial does, around the optimizer that is given, or Adam."""
 
-    def begin(parameters_or_optimizer, total_steps=TOTAL_STEPS, *, seed=0):
+    def begin(parameters_or_optimizer, total_steps=TOTAL_STEPS, **hyperparameters):
         trial = make_trial(
-            controller=request.param, optimizer="adam", hyperparameters={"lr": 1e-3}, seed=seed
+            controller=request.param,
+            optimizer="adam",
+            hyperparameters={"lr": 1e-3} | hyperparameters,
         )
         optimizer = parameters_or_optimizer
         if not isinstance(optimizer, torch.optim.Optimizer):
@@ -117,6 +119,23 @@ def test_weights_that_are_frozen_or_have_no_gradient_do_not_move(build):
     controller = build(torch.optim.SGD([moving, frozen, unused], lr=1e-3, momentum=0.9))
     assert usable(drive(controller, [moving], 30))
     assert same(kept, [frozen.detach(), unused.detach()])
+
+
+def test_sparse_gradients_are_no_mistake(build):
+    embedding = torch.nn.Embedding(10, 3, sparse=True)
+    # Weight decay is dense: torch's SGD has none for sparse gradients.
+    controller = build(torch.optim.SGD(embedding.parameters(), lr=1e-3), weight_decay=0.0)
+    for step in range(35):
+        controller.optimizer.zero_grad()
+        rows = torch.tensor([step % 10, 0, 0])
+
+        def compute(rows=rows):
+            return (embedding(rows) ** 2).mean()
+
+        loss = compute()
+        loss.backward()
+        controller.step(loss, compute)
+        assert usable([controller.learning_rate])
 
 
 def test_a_step_without_any_gradient_is_no_mistake(build):

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from tests.small_training import Quadratic, SmallNetwork, resumes_bit_for_bit, same
+from tune_metalr.methods import online_mlp
+from tune_metalr.methods.last_move import LastMove
 from tune_metalr.methods.online_mlp import OnlineMLP
 from tune_metalr.methods.rate_network import RateNetwork
 
@@ -196,3 +198,23 @@ def test_what_is_not_finite_is_not_looked_at():
     controller.step(torch.tensor(math.nan), problem.loss, gradient_scale=0.0)
     after = controller.state_dict()
     assert (before["features"], before["means"]) == (after["features"], after["means"])
+
+
+def test_every_third_row_of_a_large_tensor_stands_for_it():
+    large, small = torch.nn.Parameter(torch.zeros(6, 5)), torch.nn.Parameter(torch.zeros(4))
+    optimizer = torch.optim.SGD([large, small], lr=1.0)
+    last_move = LastMove(optimizer, sample=10)
+    large.grad = torch.arange(30.0).reshape(6, 5)
+    small.grad = torch.ones(4)
+    with last_move.recorded():
+        optimizer.step()
+    seen = torch.cat([large.grad[[0, 3]].flatten(), small.grad])
+    assert last_move.agreement().cosine == pytest.approx(1.0)
+    assert last_move.agreement().gradient_norm == pytest.approx(float(seen.norm()))
+    assert last_move.product() == pytest.approx(float(seen @ seen))
+    assert [tuple(move.shape) for move in last_move.state_dict().values()] == [(2, 5), (4,)]
+
+
+def test_a_sample_resumes_bit_for_bit(monkeypatch):
+    monkeypatch.setattr(online_mlp, "SAMPLE", 4)
+    assert resumes_bit_for_bit(adam, done=7, to_come=12)

@@ -62,7 +62,8 @@ class Hypergradient(LearningRateController):
         moved = self._learning_rate * (1 + self._factor * self._last_move.agreement().cosine)
         self._learning_rate = max(_SMALLEST, min(_LARGEST, moved))
         self._rates.set(self._learning_rate)
-        self._last_move.step()
+        with self._last_move.recorded():
+            self.optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rate, and a copy of the last move."""

@@ -6,6 +6,8 @@ that is -cos(g, u), which has no unit.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -17,44 +19,40 @@ class Agreement(NamedTuple):
     cosine: float
     """0 where it is undefined: no move yet, a zero, or a number that is not finite."""
     gradient_norm: float
-    """Of the whole gradient, as it is in place."""
+    """As the gradient is in place."""
 
 
 class LastMove:
-    """Performs optimizer steps and keeps how far the last one moved each weight.
+    """Keeps how far the last step moved each weight; a weight without a gradient does not move.
 
-    It holds one copy of the weights that have gradients. A weight without a gradient does not move.
+    It holds one copy of the weights that have gradients. With `sample`, a tensor of more numbers
+    than that is looked at in every n-th row alone, so that about `sample` of them are left.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, *, sample: int | None = None) -> None:
         self._optimizer = optimizer
+        self._sample = sample
         self._moves: dict[int, torch.Tensor] = {}
         """Of each weight that moved, by its place among all."""
 
-    @torch.no_grad()
     def agreement(self) -> Agreement:
         """Compare the gradients in place with the last move."""
-        gradients = {
-            place: weight.grad
+        gradients = self._gradients()
+        gradient_norm = _norm(gradients)
+        cosine = _cosine(self._product(gradients), gradient_norm * _norm(self._moves))
+        return Agreement(cosine, gradient_norm)
+
+    def product(self) -> float:
+        """Return <g, u>; right after a step, how far its gradient foretold the loss to fall."""
+        return self._product(self._gradients())
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Keep the move of the optimizer step within, in place of the last one."""
+        moving = {
+            place: self._seen(weight.detach())
             for place, weight in enumerate(self._weights())
             if weight.grad is not None
-        }
-        products = [
-            torch.dot(gradient.flatten(), self._moves[place].flatten())
-            for place, gradient in gradients.items()
-            if place in self._moves
-        ]
-        gradient_norm = _norm(list(gradients.values()))
-        product = float(torch.stack(products).sum()) if products else 0.0
-        return Agreement(
-            _cosine(product, gradient_norm * _norm(list(self._moves.values()))), gradient_norm
-        )
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Perform the optimizer step, and keep its move in place of the last one."""
-        moving = {
-            place: weight for place, weight in enumerate(self._weights()) if weight.grad is not None
         }
         self._moves = {
             place: self._moves[place] if place in self._moves else torch.empty_like(weight)
@@ -63,7 +61,7 @@ class LastMove:
         weights, moves = list(moving.values()), list(self._moves.values())
         if weights:
             torch._foreach_copy_(moves, weights)
-        self._optimizer.step()
+        yield
         if weights:
             torch._foreach_sub_(moves, weights)
 
@@ -75,18 +73,48 @@ class LastMove:
         """Take over what `state_dict` returned."""
         weights = self._weights()
         self._moves = {
-            place: torch.empty_like(weights[place]).detach().copy_(move)
+            place: torch.empty_like(self._seen(weights[place].detach())).copy_(move)
             for place, move in state.items()
         }
 
     def _weights(self) -> list[torch.Tensor]:
         return [weight for group in self._optimizer.param_groups for weight in group["params"]]
 
+    def _gradients(self) -> dict[int, torch.Tensor]:
+        return {
+            place: self._seen(_dense(weight.grad.detach())).flatten()
+            for place, weight in enumerate(self._weights())
+            if weight.grad is not None
+        }
 
-def _norm(tensors: list[torch.Tensor]) -> float:
-    if not tensors:
+    def _seen(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the rows of a tensor that are looked at."""
+        if self._sample is None or tensor.numel() < 2 * self._sample or not tensor.dim():
+            return tensor
+        return tensor[:: tensor.numel() // self._sample]
+
+    def _product(self, gradients: dict[int, torch.Tensor]) -> float:
+        return _sum_of_dots(
+            [
+                (gradient, self._moves[place].flatten())
+                for place, gradient in gradients.items()
+                if place in self._moves
+            ]
+        )
+
+
+def _dense(gradient: torch.Tensor) -> torch.Tensor:
+    return gradient if gradient.layout is torch.strided else gradient.to_dense()
+
+
+def _norm(tensors: dict[int, torch.Tensor]) -> float:
+    return math.sqrt(_sum_of_dots([(flat, flat) for flat in map(torch.flatten, tensors.values())]))
+
+
+def _sum_of_dots(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
+    if not pairs:
         return 0.0
-    return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors))))
+    return float(torch.stack([torch.dot(first, second) for first, second in pairs]).sum())
 
 
 def _cosine(product: float, norms: float) -> float:

@@ -38,7 +38,7 @@ class RateNetwork:
         self._last_bias = torch.zeros((), dtype=torch.float64)
         for weight in self._weights:
             weight.requires_grad_()
-        self._adam = torch.optim.Adam(self._weights, lr=meta_rate)
+        self._adam = torch.optim.Adam(self._weights, lr=meta_rate, fused=True)
 
     @torch.no_grad()
     def log_factor(self, features: Sequence[float]) -> float:
