@@ -1,7 +1,6 @@
 """What every controller must do: one suite over all that a study can name."""
 
 import math
-from importlib.util import find_spec
 
 import pytest
 import torch
@@ -11,14 +10,11 @@ from tune_metalr.batch_loss import BatchLoss
 from tune_metalr.methods import CONTROLLERS
 from tune_metalr.methods.build import build_controller, build_optimizer
 
-PRESENT = [name for name, kind in CONTROLLERS.items() if find_spec(kind.path.rpartition(".")[0])]
-"""Those whose code is here."""
-
 TOTAL_STEPS = 200
 """So many that the range test takes 20 of them."""
 
 
-@pytest.fixture(params=PRESENT)
+@pytest.fixture(params=CONTROLLERS)
 def build(request, make_trial):
     """Build a controller as a trial does, around the optimizer that is given, or Adam."""
 

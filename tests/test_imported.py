@@ -89,6 +89,7 @@ MISTAKES = {
     "an unknown keyword": ("optimizer: torch.optim.Adagrad, lr: 1, lr_decai: 0", "optimizer 'torch.optim.Adagrad' takes no 'lr_decai'; did you mean 'lr_decay'?"),
     "a wrong value": ("optimizer: torch.optim.Adagrad, lr: 1, lr_decay: -1", "optimizer 'torch.optim.Adagrad' cannot be built: Invalid lr_decay value: -1"),
     "a wrong kind": ("optimizer: torch.optim.Adagrad, lr: 1, lr_decay: fast", "optimizer 'torch.optim.Adagrad' cannot be built: "),
+    "a controller": ("optimizer: schedulefree.AdamWScheduleFree, controller: metalr", "averages weights by its own rates: remove 'controller'"),
     "no decay": ("optimizer: torch.optim.Rprop, lr: 1, weight_decay: 0.1", "optimizer 'torch.optim.Rprop' takes no 'weight_decay'"),
 }  # fmt: skip
 

@@ -27,11 +27,11 @@ import numpy as np
 import scipy.stats
 import torch
 from torch import nn
+
+from tune_metalr import BatchLoss, MetaLR
 from tune_metalr.metalr.meta_training.run import build_optimizer
 from tune_metalr.metalr.meta_training.task import Task, initial_network, split_of, train_batches
 from tune_metalr.metalr.meta_training.tasks import TASKS
-
-from tune_metalr import BatchLoss, MetaLR
 from tune_metalr.metalr.metalr import DeadBand
 from tune_metalr.metalr.prior import Family, priors
 

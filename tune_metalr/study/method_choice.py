@@ -99,10 +99,20 @@ class MethodChoice(BaseModel):
         return decay | self.keywords()
 
     def _check_imported(self) -> None:
-        from tune_metalr.methods.imported import check_keywords, takes_loss
+        from tune_metalr.methods.imported import (
+            check_keywords,
+            keeps_evaluation_weights,
+            takes_loss,
+        )
 
         check_keywords(self.optimizer, self.lr[0], self._optimizer_arguments())
-        if takes_loss(resolve(self.optimizer)) and not CONTROLLERS[self.controller].gives_loss:
+        kind = CONTROLLERS[self.controller]
+        if kind.sets_rate and keeps_evaluation_weights(resolve(self.optimizer)):
+            raise ValueError(
+                f"optimizer '{self.optimizer}' averages weights by its own rates: remove "
+                f"'controller'"
+            )
+        if takes_loss(resolve(self.optimizer)) and not kind.gives_loss:
             raise ValueError(
                 f"optimizer '{self.optimizer}' needs the loss in each step; controller "
                 f"'{self.controller}' gives none"
