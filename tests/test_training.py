@@ -70,6 +70,11 @@ METHODS = {
         "batch_size": 9,
         "hyperparameters": {"lr": 1e-3},
     },
+    "prior": {"optimizer": "adamw", "controller": "prior", "hyperparameters": {"lr": 1e-3}},
+    "metalr": {
+        "controller": "metalr",
+        "hyperparameters": {"lr": 1e-3, "momentum": 0.9, "clip_norm": 1.0},
+    },
 }
 
 
