@@ -70,7 +70,7 @@ class Probe:
         """
         torch._foreach_sub_(self._moved, self._weights)
         products = [
-            torch.dot(gradient.flatten(), moved.flatten()).to(torch.float64)
+            torch.dot(gradient.flatten(), moved.flatten()).cpu().to(torch.float64)
             for gradient, moved in zip(self._gradients, self._moved, strict=True)
         ]
         # Gradients that were multiplied by 0 foretell nothing.
