@@ -50,7 +50,7 @@ def test_probes_are_few_and_charged() -> None:
     problem = Quadratic(start=0.3)
     metalr = start(Family.ADAM, problem, 400)
     train(metalr, problem, 400)
-    assert metalr.forward_evaluations == 5 + 400 // 32 == 17
+    assert metalr.forward_evaluations == 6 + 400 // 64 == 12
 
 
 def sees(metalr, sigma, times=1):

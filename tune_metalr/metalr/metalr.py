@@ -46,8 +46,8 @@ DEAD_BANDS: Mapping[Family, DeadBand] = MappingProxyType(
     }
 )
 
-_FIRST_PROBES = (0, 1, 3, 7, 15)
-_PROBE_INTERVAL = 32
+_FIRST_PROBES = (0, 1, 3, 7, 15, 31)
+_PROBE_INTERVAL = 64
 _MEMORY = 0.6
 """Share of the earlier means in the running means."""
 _NEAR_THE_PEAK = 0.5
@@ -67,8 +67,8 @@ class MetaLR(PriorController):
         loss.backward()
         metalr.step(loss, batch_loss)
 
-    A probe costs a forward pass: five in the first 16 steps, then one in 32 steps. It holds one
-    copy of the weights meanwhile. A step whose loss is not finite changes no weights and halves the
+    A probe costs a forward pass: six in the first 32 steps, then one in 64 steps. It holds one copy
+    of the weights meanwhile. A step whose loss is not finite changes no weights and halves the
     rate; a step that does not go downhill, or too little for the loss to resolve, teaches nothing.
     """
 
@@ -133,9 +133,9 @@ class MetaLR(PriorController):
         self._retreat()
 
     def _move(self, loss: torch.Tensor, closure: Closure | None, gradient_scale: float) -> None:
-        weights = weights_with_gradients(self.optimizer)
-        is_due = self._has_retreated or _is_probed(self._step)
-        if closure is None or not is_due or not weights:
+        is_due = closure is not None and (self._has_retreated or _is_probed(self._step))
+        weights = weights_with_gradients(self.optimizer) if is_due else []
+        if closure is None or not weights:
             self.optimizer.step()
             return
         probe = Probe(weights)

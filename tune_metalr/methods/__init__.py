@@ -213,6 +213,7 @@ CONTROLLERS: Mapping[str, Controller] = MappingProxyType(
             "tune_metalr.metalr.metalr.MetaLR",
             sets_rate=True,
             meaning="the prior, corrected by second-order probes during training",
+            revision="2",
             sets_weight_decay=True,
             has_prior=True,
         ),
