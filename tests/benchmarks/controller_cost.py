@@ -27,6 +27,7 @@ from tune_metalr.workloads.places import DataPlaces, data_places
 from tune_metalr.workloads.task import Task
 
 MAX_RATIO = 1.03
+WORKLOADS = ("mnist-cnn", "sst2-lstm")
 STUDY = """\
 name: cost
 epochs: 4
@@ -83,7 +84,7 @@ def main(pairs: int, controllers: list[str]) -> None:
             (item.trial.workload, item.trial.controller): item.trial
             for item in wanted_of(load_study(path).study, places).trials
         }
-        for workload in ("mnist-cnn", "sst2-lstm"):
+        for workload in WORKLOADS:
             timed(trials[workload, "fixed"], places)  # imports and caches
             for controller in controllers:
                 fixed, controlled = trials[workload, "fixed"], trials[workload, controller]

@@ -50,13 +50,14 @@ def test_what_is_shipped_is_sane(family) -> None:
 def test_another_prior_is_another_method(monkeypatch, tmp_path) -> None:
     before = method_revision("adamw", "constant", "metalr")
     fixed = method_revision("adamw", "constant", "fixed")
-    changed = tmp_path / "prior.json"
     content = json.loads(PRIOR_FILE.read_text())
-    changed.write_text(json.dumps(content | {"record": {}}))
-    monkeypatch.setattr("tune_metalr.methods._PRIOR_FILE", changed)
-    assert method_revision("adamw", "constant", "metalr") == before
+    other_record, other_law = tmp_path / "record.json", tmp_path / "law.json"
+    other_record.write_text(json.dumps(content | {"record": {}}))
     content["families"]["adam"]["weight_decay"] = 0.5
-    changed.write_text(json.dumps(content))
+    other_law.write_text(json.dumps(content))
+    monkeypatch.setattr("tune_metalr.methods._PRIOR_FILE", other_record)
+    assert method_revision("adamw", "constant", "metalr") == before
+    monkeypatch.setattr("tune_metalr.methods._PRIOR_FILE", other_law)
     assert method_revision("adamw", "constant", "metalr") != before
     assert method_revision("adamw", "constant", "fixed") == fixed
     assert {name for name, kind in CONTROLLERS.items() if kind.has_prior} == {"prior", "metalr"}

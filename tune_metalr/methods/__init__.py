@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
@@ -259,9 +260,14 @@ def _controller_revision(name: str) -> str:
     controller = CONTROLLERS[name]
     if not controller.has_prior:
         return controller.revision
-    families = json.dumps(json.loads(_PRIOR_FILE.read_text())["families"], sort_keys=True)
-    digest = hashlib.sha256(families.encode()).hexdigest()
-    return f"{controller.revision}.{digest[:_DIGEST_LENGTH]}"
+    return f"{controller.revision}.{_digest_of_laws(_PRIOR_FILE)}"
+
+
+@cache
+def _digest_of_laws(file: Path) -> str:
+    """Return a hash of the laws in a prior's file, which is read once, as training does."""
+    laws = json.dumps(json.loads(file.read_text())["families"], sort_keys=True)
+    return hashlib.sha256(laws.encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
 def _optimizer_revision(name: str) -> str:
