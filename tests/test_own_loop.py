@@ -1,5 +1,7 @@
 """MetaLR in a plain loop: the README's code, scaled and accumulated gradients, groups."""
 
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -194,3 +196,13 @@ def test_without_a_closure_the_prior_is_followed():
         metalr.step(loss)
     assert metalr.forward_evaluations == 0
     assert metalr.scale == 1.0
+
+
+def test_it_needs_torch_alone() -> None:
+    code = (
+        "import sys; from tune_metalr import AsOptimizer, BatchLoss, MetaLR; "
+        "heavy = {'ray', 'optuna', 'pydantic', 'pandas', 'pyarrow', 'datasets', 'sklearn'}; "
+        "sys.exit(' '.join(heavy & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
