@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tests.readme import code_blocks, run
-from tune_metalr import BatchLoss, MetaLR
+from tune_metalr import BatchLoss, BatchLosses, MetaLR
 
 STEPS = 40
 EXAMPLE, ACCUMULATION, SCALER, *_ = code_blocks("## MetaLR in your own loop")
@@ -81,7 +81,8 @@ def accumulated(num_parts, max_norm):
         inputs, labels = batch_of(step)
         rows = zip(inputs.double().chunk(num_parts), labels.chunk(num_parts), strict=True)
         run(
-            ACCUMULATION, torch=torch, partial=partial, BatchLoss=BatchLoss, model=model,
+            ACCUMULATION, torch=torch, partial=partial, BatchLoss=BatchLoss, BatchLosses=BatchLosses,
+            model=model,
             optimizer=metalr.optimizer, metalr=metalr, max_norm=max_norm, batches=list(rows),
             loss_of=lambda batch: loss_of(model, batch),
         )  # fmt: skip

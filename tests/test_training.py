@@ -183,6 +183,20 @@ def test_a_step_that_a_controller_refuses_is_no_divergence(start, monkeypatch, c
     assert outcome["gradient_evaluations"] == 4
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_controller_knows_how_coarse_the_loss_is(start, precision, monkeypatch):
+    heard = []
+    training = start(epochs=1, precision=precision)
+    real = training._controller.step
+    monkeypatch.setattr(
+        training._controller,
+        "step",
+        lambda loss, closure, **given: heard.append(closure) or real(loss, closure, **given),
+    )
+    training.run_epoch()
+    assert {closure.is_low_precision for closure in heard} == {precision == "bfloat16"}
+
+
 def test_clipping_bounds_the_first_step(start):
     def first_step(clip_norm):
         training = start(

@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tune_metalr.as_optimizer import AsOptimizer
-    from tune_metalr.batch_loss import BatchLoss
+    from tune_metalr.batch_loss import BatchLoss, BatchLosses
     from tune_metalr.metalr.metalr import MetaLR
     from tune_metalr.workloads import PythonWorkload
 
-__all__ = ["AsOptimizer", "BatchLoss", "MetaLR", "PythonWorkload"]
+__all__ = ["AsOptimizer", "BatchLoss", "BatchLosses", "MetaLR", "PythonWorkload"]
 
 _HOMES = {
     "AsOptimizer": "tune_metalr.as_optimizer",
     "BatchLoss": "tune_metalr.batch_loss",
+    "BatchLosses": "tune_metalr.batch_loss",
     "MetaLR": "tune_metalr.metalr.metalr",
     "PythonWorkload": "tune_metalr.workloads",
 }

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from tune_metalr.batch_loss import Closure
+from tune_metalr.batch_loss import BatchLosses, Closure
 from tune_metalr.controller import LearningRateController
 
 
@@ -69,6 +69,8 @@ class AsOptimizer(torch.optim.Optimizer):
                 returned = closure()
         parts, gradient_scale = self._heard.take()
         if not parts:
+            if closure is not None and returned is None:
+                return None  # so a framework says that this batch is left out
             if returned is None:
                 raise RuntimeError(
                     "no loss: call hear(loss) before step(), or let closure return it"
@@ -157,10 +159,10 @@ def _total_closure(parts: list[_Part]) -> Closure | None:
     """Return what evaluates the whole again, where every part can be."""
     if len(parts) == 1 and parts[0].share == 1:
         return parts[0].closure
-    shares = [(part.closure, part.share) for part in parts if part.closure is not None]
-    if len(shares) < len(parts):
+    closures = [part.closure for part in parts if part.closure is not None]
+    if len(closures) < len(parts):
         return None
-    return lambda: torch.stack([closure() * share for closure, share in shares]).sum()
+    return BatchLosses(closures, [part.share for part in parts])
 
 
 class _Reported(LRScheduler):

@@ -1,6 +1,6 @@
 """The loss of one batch, as often as wanted: with the same dropout, and without a trace."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -47,6 +47,33 @@ class BatchLoss:
             for autocast in self._first.autocasts:
                 autocasts.enter_context(torch.autocast(**autocast._asdict()))
             return self._compute()
+
+
+class BatchLosses:
+    """The mean loss of several batches, of which gradients were accumulated.
+
+    metalr.step(mean_of_their_losses, BatchLosses(parts))
+    """
+
+    def __init__(self, parts: Sequence[Closure], shares: Sequence[float] | None = None) -> None:
+        """Take the loss of each batch, best a `BatchLoss` that was called, and its share."""
+        self._parts = parts
+        self._shares = [1 / len(parts)] * len(parts) if shares is None else shares
+
+    @property
+    def is_low_precision(self) -> bool:
+        """Whether one of the losses is."""
+        return any(is_low_precision(part) for part in self._parts)
+
+    def __call__(self) -> torch.Tensor:
+        """Return the mean loss, a scalar, at the current weights."""
+        losses = [part() * share for part, share in zip(self._parts, self._shares, strict=True)]
+        return torch.stack(losses).sum()
+
+
+def is_low_precision(closure: Closure) -> bool:
+    """Return whether a loss is known to be made of 16-bit numbers."""
+    return isinstance(closure, BatchLoss | BatchLosses) and closure.is_low_precision
 
 
 def evaluate_again(closure: Closure) -> float:

@@ -1,5 +1,6 @@
 """The contract of every controller: what performs the optimizer step, at a rate it chose."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +23,10 @@ class LearningRateController(ABC):
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, total_steps: int) -> None:
-        if total_steps < 1:
-            raise ValueError(f"total_steps must be at least 1, not {total_steps}")
+        if not isinstance(total_steps, int) or total_steps < 1:
+            raise ValueError(f"total_steps must be at least 1, a whole number, not {total_steps}")
+        if _needs_closure(optimizer):
+            raise ValueError(f"{type(optimizer).__name__} needs a closure in each step")
         self.optimizer = optimizer
         self.total_steps = total_steps
         self.forward_evaluations = 0
@@ -91,18 +94,43 @@ class LearningRateController(ABC):
 class GroupRates:
     """The rates of an optimizer's parameter groups, moved together.
 
-    Each group keeps the ratio to the first group's rate with which the optimizer was built.
+    Each group keeps the ratio of its rate to that of the first group that had one; 0 stays 0.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._optimizer = optimizer
         rates = [float(group["lr"]) for group in optimizer.param_groups]
-        self._ratios = [rate / rates[0] if rates[0] > 0 else 1.0 for rate in rates]
+        base = next((rate for rate in rates if rate > 0), 0.0)
+        self._ratios = [rate / base if base else 1.0 for rate in rates]
 
     def set(self, rate: float) -> None:
-        """Set the first group's rate, and every other in its ratio."""
+        """Set the rate of the first group that had one, and every other in its ratio."""
         for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
             group["lr"] = rate * ratio
+
+
+def step_leaving_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Perform the optimizer step, and leave the gradients as they are.
+
+    Torch's `foreach` form of SGD adds Nesterov's momentum to them in place.
+    """
+    groups = [group for group in optimizer.param_groups if group.get("nesterov")]
+    kept = [group.get("foreach") for group in groups]
+    try:
+        for group in groups:
+            if "foreach" in group:
+                group["foreach"] = False
+        optimizer.step()
+    finally:
+        for group, value in zip(groups, kept, strict=True):
+            if "foreach" in group:
+                group["foreach"] = value
+
+
+def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+    parameters = inspect.signature(optimizer.step).parameters
+    closure = parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 def weights_with_gradients(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

@@ -123,7 +123,8 @@ class Training:
         for batch in batches:
             self._optimizer.zero_grad(set_to_none=True)
             batch_loss = BatchLoss(partial(self._loss, batch))
-            loss = batch_loss()
+            with self._autocast():
+                loss = batch_loss()
             loss.backward()  # type: ignore[no-untyped-call]
             skipped = self._controller.skipped_steps
             self._controller.step(loss, batch_loss, gradient_scale=self._clip())
@@ -240,8 +241,7 @@ class Training:
         return Score(loss_nats=loss / count, accuracy=correct / count)
 
     def _loss(self, batch: Batch) -> torch.Tensor:
-        with self._autocast():
-            return self._task.loss(self._model(batch.inputs), batch.labels)
+        return self._task.loss(self._model(batch.inputs), batch.labels)
 
     def _clip(self) -> float:
         """Clip the whole gradient, where the method does; return the factor that it was given."""

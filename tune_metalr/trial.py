@@ -183,7 +183,7 @@ COLUMNS: tuple[Column, ...] = (
     # Cost: what it took, lost attempts included.
     Column("train_seconds", "float64", False, "s"),
     Column("evaluation_seconds", "float64", False, "s"),
-    Column("probe_seconds", "float64", False, "s", "a controller's work beyond train_seconds"),
+    Column("probe_seconds", "float64", False, "s", "batch statistics taken anew; no probes"),
     Column("cpu_seconds", "float64", False, "s", "CPU time of the worker"),
     Column("gradient_evaluations", "int64", True, "minibatch gradients"),
     Column("forward_evaluations", "int64", True, "minibatch losses", "beyond the gradients'"),

@@ -84,6 +84,7 @@ def test_one_step_across_the_slope_does_not_hide_the_others() -> None:
     metalr = start(Family.ADAM, Quadratic())
     sees(metalr, 0.3, times=5)
     metalr._hear(Reading(1e-4, -1e-3, is_resolved=True, has_failed=False))  # sigma 22 on its own
+    metalr._hear(Reading(-0.1, -0.2, is_resolved=True, has_failed=False))  # uphill: says nothing
     assert metalr.sigma < 0.4
     assert metalr.scale == 1
 
@@ -148,9 +149,14 @@ def test_it_converges(family) -> None:
     assert losses[-1] < 0.05 * losses[0]
 
 
-def test_a_loss_that_is_no_number_halves_the_rate_and_no_more_than_that() -> None:
+def test_losses_that_are_no_numbers_in_a_row_halve_the_rate() -> None:
     problem = Quadratic()
     metalr = start(Family.ADAM, problem)
+    metalr.step(torch.tensor(math.nan))
+    assert metalr.scale == 1  # one bad batch is not the rate's fault
+    train(metalr, problem, 1)
+    metalr.step(torch.tensor(math.nan))
+    assert metalr.scale == 1
     metalr.step(torch.tensor(math.nan))
     assert metalr.scale == 0.5
     for _ in range(2000):

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests.metalr.problems import Quadratic
-from tune_metalr.batch_loss import BatchLoss
+from tune_metalr.batch_loss import BatchLoss, BatchLosses
+from tune_metalr.controller import step_leaving_gradients
 from tune_metalr.metalr.probe import Probe, _reading
 
 OPTIMIZERS = {
@@ -28,7 +29,7 @@ def probed(problem, optimizer, *, clip_norm=None, closure=None):
     gradient = problem.weight.grad.detach() / scale
     before = problem.weight.detach().clone()
     probe = Probe([problem.weight])
-    optimizer.step()
+    step_leaving_gradients(optimizer)
     reading = probe.read(loss, closure or batch_loss, gradient_scale=scale)
     moved = before - problem.weight.detach()
     curved = float((moved * problem.times * problem.curvatures * moved).sum())
@@ -91,8 +92,26 @@ def test_a_step_far_too_long_has_failed_and_can_be_taken_back(lr) -> None:
     reading, _, probe, before = probed(problem, torch.optim.SGD([problem.weight], lr=lr))
     assert reading.has_failed
     probe.undo()
-    if lr < 1e100:
-        assert torch.allclose(problem.weight, before, rtol=1e-12)
+    assert torch.equal(problem.weight, before)
+
+
+@pytest.mark.parametrize(("lr", "has_failed"), [(2.2, False), (2.5, True), (4.0, True)])
+def test_a_step_that_raises_the_loss_by_half_has_failed(lr, has_failed) -> None:
+    problem = Quadratic((1.0, 1.0))  # a step multiplies the loss by (1 - lr)**2
+    reading, _, _, _ = probed(problem, torch.optim.SGD([problem.weight], lr=lr))
+    assert reading.has_failed is has_failed
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+def test_nesterovs_momentum_leaves_the_gradient_alone(foreach) -> None:
+    problem = Quadratic((0.5, 2.0))
+    optimizer = torch.optim.SGD(
+        [problem.weight], lr=0.02, momentum=0.9, nesterov=True, foreach=foreach
+    )
+    for _ in range(4):
+        reading, expected, _, _ = probed(problem, optimizer)
+        assert reading.sigma == pytest.approx(expected, rel=1e-5)
+        assert optimizer.param_groups[0]["foreach"] is foreach
 
 
 def test_a_step_across_the_slope_that_does_little_harm_has_not_failed() -> None:
@@ -119,7 +138,8 @@ def test_a_probe_holds_one_copy_of_the_weights() -> None:
     assert sum(tensor.numel() for tensor in own) == weight.numel()
 
 
-def test_in_autocast_a_small_step_says_nothing() -> None:
+@pytest.mark.parametrize("as_parts", [False, True])
+def test_in_autocast_a_small_step_says_nothing(as_parts) -> None:
     readings = []
     for enabled in (False, True):
         problem = Quadratic(dtype=torch.float32)
@@ -130,5 +150,6 @@ def test_in_autocast_a_small_step_says_nothing() -> None:
         loss.backward()
         probe = Probe([problem.weight])
         optimizer.step()
-        readings.append(probe.read(loss, batch_loss, gradient_scale=1.0))
+        closure = BatchLosses([batch_loss, batch_loss]) if as_parts else batch_loss
+        readings.append(probe.read(loss, closure, gradient_scale=1.0))
     assert [reading.is_resolved for reading in readings] == [True, False]

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import torch
 
 from tune_metalr.batch_loss import Closure
-from tune_metalr.controller import weights_with_gradients
+from tune_metalr.controller import step_leaving_gradients, weights_with_gradients
 from tune_metalr.metalr.prior import Family
 from tune_metalr.metalr.prior_controller import PriorController
 from tune_metalr.metalr.probe import Probe, Reading, sigma_of
@@ -68,8 +68,10 @@ class MetaLR(PriorController):
         metalr.step(loss, batch_loss)
 
     A probe costs a forward pass: six in the first 32 steps, then one in 64 steps. It holds one copy
-    of the weights meanwhile. A step whose loss is not finite changes no weights and halves the
-    rate; a step that does not go downhill, or too little for the loss to resolve, teaches nothing.
+    of the weights meanwhile. A step whose loss is not finite changes no weights; from the second in
+    a row on, each halves the rate. A step that does not go downhill, or too little for the loss to
+    resolve, teaches nothing. Under Adam a rate that was lowered stays so. A gradient that is not
+    finite beside a loss that is, is the optimizer's to bear: `GradScaler` leaves such steps out.
     """
 
     def __init__(
@@ -129,8 +131,10 @@ class MetaLR(PriorController):
         return super()._planned() * self.scale
 
     def _skip(self) -> None:
+        was_skipped = self._skipped_last
         super()._skip()
-        self._retreat()
+        if was_skipped:
+            self._retreat()
 
     def _move(self, loss: torch.Tensor, closure: Closure | None, gradient_scale: float) -> None:
         is_due = closure is not None and (self._has_retreated or _is_probed(self._step))
@@ -139,7 +143,7 @@ class MetaLR(PriorController):
             self.optimizer.step()
             return
         probe = Probe(weights)
-        self.optimizer.step()
+        step_leaving_gradients(self.optimizer)
         self.forward_evaluations += 1
         reading = probe.read(loss, closure, gradient_scale=gradient_scale)
         if reading.has_failed:
@@ -151,14 +155,12 @@ class MetaLR(PriorController):
 
     def _hear(self, reading: Reading) -> None:
         """Move the rate, if sigma is outside the dead band."""
-        if not reading.is_resolved:
+        if reading.sigma is None:
             return
         memory = 0.0 if self._foretold is None else _MEMORY
         self._foretold = memory * (self._foretold or 0.0) + (1 - memory) * reading.foretold
         self._decrease = memory * self._decrease + (1 - memory) * reading.decrease
-        if self.sigma is None:
-            return
-        excess = self._excess(self.sigma)
+        excess = self._excess(sigma_of(self._foretold, self._decrease) or 0.0)
         move = max(-_LARGEST_MOVE, min(_LARGEST_MOVE, -excess))
         moved = self._log_scale + move
         self._log_scale = max(self._centre - _BOUND, min(self._centre + _BOUND, moved))

@@ -41,7 +41,7 @@ class Prior(NamedTuple):
     weight_decay: float
 
     def peak_rate(self, total_steps: int) -> float:
-        """Return the highest rate of a run."""
+        """Return the highest rate of a run; beyond 100 to 1,200 steps the law is extrapolated."""
         return self.rate_at_1000_steps * math.pow(
             total_steps / _REFERENCE_STEPS, self.rate_exponent
         )

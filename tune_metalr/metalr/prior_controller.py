@@ -10,14 +10,15 @@ from tune_metalr.controller import GroupRates, LearningRateController
 from tune_metalr.metalr.prior import Family, family_of, priors, shape
 
 _GROWTH = 2.0
+_SMALLEST_UNIT = 1e-3
 
 
 class PriorController(LearningRateController):
     """Follows the prior: linear warm-up to a peak, then linearly to 0.
 
     With SGD the peak is divided by the first loss, so that a loss in other units gives the same
-    training. The rate of step t is at most `initial_lr * 2**t`: where the first rate is far below
-    the prior, it grows to it in some steps; where it is above, the prior holds.
+    training. The prior's rate of step t is at most `initial_lr * 2**t`: where the first rate is far
+    below the prior, it grows to it in some steps; where it is above, the prior holds.
 
     A step whose loss is not finite changes no weights.
     """
@@ -52,6 +53,7 @@ class PriorController(LearningRateController):
         self._rates = GroupRates(optimizer)
         self._initial_lr = initial_lr
         self._step = 0
+        self._skipped_last = False
         self._unit = 1.0
         self._learning_rate = self._planned()
         if sets_weight_decay:
@@ -84,6 +86,7 @@ class PriorController(LearningRateController):
         self._learning_rate = self._planned()
         self._rates.set(self._learning_rate)
         self._move(loss, closure, gradient_scale)
+        self._skipped_last = False
         self._step += 1
 
     def state_dict(self) -> dict[str, Any]:
@@ -91,6 +94,7 @@ class PriorController(LearningRateController):
         return {
             "step": self._step,
             "skipped_steps": self.skipped_steps,
+            "skipped_last": self._skipped_last,
             "learning_rate": self._learning_rate,
             "unit": self._unit,
         }
@@ -99,11 +103,13 @@ class PriorController(LearningRateController):
         """Go on from the step of `state`."""
         self._step = state["step"]
         self.skipped_steps = state["skipped_steps"]
+        self._skipped_last = state["skipped_last"]
         self._learning_rate = state["learning_rate"]
         self._unit = state["unit"]
 
     def _skip(self) -> None:
         self.skipped_steps += 1
+        self._skipped_last = True
         self._step += 1
 
     def _move(self, loss: torch.Tensor, closure: Closure | None, gradient_scale: float) -> None:
@@ -118,9 +124,12 @@ class PriorController(LearningRateController):
 
 
 def _unit_of(optimizer: torch.optim.Optimizer, first_loss: float) -> float:
-    """Return what the prior of SGD is a multiple of; a first loss of 0 gives no unit."""
+    """Return what the prior of SGD is a multiple of; a first loss of 0 gives no unit.
+
+    A tiny one belongs to a model that is already trained: it must not blow up the rate.
+    """
     momentum = float(optimizer.param_groups[0].get("momentum", 0.0))
-    return (1 - momentum) / (abs(first_loss) or 1.0)
+    return (1 - momentum) / (max(abs(first_loss), _SMALLEST_UNIT) if first_loss else 1.0)
 
 
 def _set_weight_decay(optimizer: torch.optim.Optimizer, weight_decay: float) -> None:

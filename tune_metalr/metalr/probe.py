@@ -15,13 +15,15 @@ from typing import NamedTuple
 
 import torch
 
-from tune_metalr.batch_loss import BatchLoss, Closure, evaluate_again
+from tune_metalr.batch_loss import Closure, evaluate_again, is_low_precision
 
 _RESOLUTION = 1e-5
 """Relative change of a float32 mean loss, below which it is rounding."""
 
 _LOW_PRECISION_RESOLUTION = 1e-2
 """The same where the loss, or what it is made of, comes in 16 bits."""
+
+_PIECE = 131_072
 
 _FAILED = 0.5
 """Relative rise of the loss in one step from which on the step counts as failed."""
@@ -37,7 +39,7 @@ class Reading(NamedTuple):
     is_resolved: bool
     """Whether the loss is fine enough to tell them apart."""
     has_failed: bool
-    """Whether the loss is no number any more, or has risen by half and more than foretold."""
+    """Whether the loss is no number any more, or has risen by half, and by more than foretold."""
 
     @property
     def sigma(self) -> float | None:
@@ -57,7 +59,7 @@ class Probe:
         """Remember where the step begins; each of the weights has a gradient."""
         self._weights = weights
         self._gradients = [w.grad.to_dense() for w in weights if w.grad is not None]
-        self._moved = [weight.detach().clone() for weight in weights]
+        self._before = [weight.detach().clone() for weight in weights]
 
     @torch.no_grad()
     def read(self, loss: torch.Tensor, closure: Closure, *, gradient_scale: float) -> Reading:
@@ -68,34 +70,40 @@ class Probe:
             closure: Evaluates it again.
             gradient_scale: What the gradients in place were multiplied by.
         """
-        torch._foreach_sub_(self._moved, self._weights)
-        products = [
-            torch.dot(gradient.flatten(), moved.flatten()).cpu().to(torch.float64)
-            for gradient, moved in zip(self._gradients, self._moved, strict=True)
+        along = [
+            _along(*tensors)
+            for tensors in zip(self._gradients, self._before, self._weights, strict=True)
         ]
         # Gradients that were multiplied by 0 foretell nothing.
-        foretold = float(torch.stack(products).sum()) / (gradient_scale or math.nan)
-        is_coarse = isinstance(closure, BatchLoss) and closure.is_low_precision
+        foretold = sum(along) / (gradient_scale or math.nan)
+        dtypes = {loss.dtype, *(weight.dtype for weight in self._weights)}
+        is_coarse = is_low_precision(closure) or dtypes & {torch.float16, torch.bfloat16}
         resolution = _LOW_PRECISION_RESOLUTION if is_coarse else _resolution(loss.dtype)
         return _reading(float(loss), evaluate_again(closure), foretold, resolution)
 
     @torch.no_grad()
     def undo(self) -> None:
-        """Take the step back, up to rounding; after `read`."""
-        torch._foreach_add_(self._weights, self._moved)
+        """Take the step back, to the last bit."""
+        torch._foreach_copy_(self._weights, self._before)
 
 
 def _reading(before: float, after: float, foretold: float, resolution: float) -> Reading:
     unit = abs(before) or 1.0
     foretold, decrease = foretold / unit, (before - after) / unit
     is_told = math.isfinite(foretold) and abs(foretold) >= resolution
-    is_harmless = -decrease <= (max(abs(foretold), _FAILED) if is_told else _FAILED)
+    is_harmless = -decrease <= (max(-foretold, _FAILED) if is_told else _FAILED)
     return Reading(
         foretold=foretold,
         decrease=decrease,
         is_resolved=is_told and math.isfinite(decrease),
         has_failed=not (math.isfinite(decrease) and is_harmless),
     )
+
+
+def _along(gradient: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> float:
+    """Return <gradient, before - after>, piece by piece: the difference is never held whole."""
+    pieces = zip(*(t.reshape(-1).split(_PIECE) for t in (gradient, before, after)), strict=True)  # type: ignore[no-untyped-call]
+    return sum(float(torch.dot(g, b - a)) for g, b, a in pieces)
 
 
 def _resolution(dtype: torch.dtype) -> float:

@@ -214,7 +214,7 @@ CONTROLLERS: Mapping[str, Controller] = MappingProxyType(
             "tune_metalr.metalr.metalr.MetaLR",
             sets_rate=True,
             meaning="the prior, corrected by second-order probes during training",
-            revision="2",
+            revision="3",
             sets_weight_decay=True,
             has_prior=True,
         ),

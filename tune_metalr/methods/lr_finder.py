@@ -27,7 +27,7 @@ class LRFinder(LearningRateController):
     where the loss has not fallen by 2 % or the run is shorter than 100 steps. The step that ends
     the test moves no weight: it puts back the first weights and the optimizer's first state. Both
     are kept meanwhile: a copy of the weights, and usually nothing. Batch statistics are no weights
-    and carry on; momentum washes out what the test has left in them.
+    and carry on: some hundred steps wash out what the test has left in them, if it is finite.
 
     A loss that is not finite ends the test. Behind it, losses and gradients are not looked at.
     """

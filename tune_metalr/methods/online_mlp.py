@@ -19,7 +19,11 @@ from typing import Any
 import torch
 
 from tune_metalr.batch_loss import Closure, evaluate_again
-from tune_metalr.controller import GroupRates, LearningRateController
+from tune_metalr.controller import (
+    GroupRates,
+    LearningRateController,
+    step_leaving_gradients,
+)
 from tune_metalr.methods.last_move import LastMove
 from tune_metalr.methods.rate_network import RateNetwork
 
@@ -161,7 +165,7 @@ class OnlineMLP(LearningRateController):
             return
         whole = LastMove(self.optimizer)
         with self._last_move.recorded(), whole.recorded():
-            self.optimizer.step()
+            step_leaving_gradients(self.optimizer)
         self._probe(float(loss.detach()), closure, foretold=whole.product() / gradient_scale)
 
     def _probe(self, before: float, closure: Closure, *, foretold: float) -> None:
