@@ -1,0 +1,56 @@
+"""What all controllers share: the checks at their beginning, and rates of groups."""
+
+import math
+
+import pytest
+import torch
+
+from tune_metalr import AsOptimizer, MetaLR
+from tune_metalr.controller import GroupRates, step_leaving_gradients
+
+
+def weights(count=1):
+    return [torch.nn.Parameter(torch.ones(2)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("total_steps", [0, -1, 2.5, math.inf, None])
+def test_planned_steps_are_a_whole_number(total_steps) -> None:
+    with pytest.raises(ValueError, match="total_steps must be at least 1, a whole number"):
+        MetaLR(torch.optim.AdamW(weights()), total_steps)
+
+
+def test_an_optimizer_that_needs_a_closure_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="LBFGS needs a closure in each step"):
+        MetaLR(torch.optim.LBFGS(weights()), 10)
+
+
+def test_a_group_without_a_rate_stays_where_it_is() -> None:
+    still, moving = weights(2)
+    optimizer = torch.optim.SGD([{"params": [still], "lr": 0.0}, {"params": [moving], "lr": 0.1}])
+    GroupRates(optimizer).set(0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.0, 0.5]
+
+
+def test_where_no_group_has_a_rate_all_get_it() -> None:
+    optimizer = torch.optim.SGD([{"params": [w]} for w in weights(2)], lr=0.0)
+    GroupRates(optimizer).set(0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("foreach", [True, False, None])
+def test_a_step_leaves_gradients_and_settings_as_they_are(foreach) -> None:
+    (weight,) = weights()
+    optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9, nesterov=True, foreach=foreach)
+    for _ in range(3):
+        weight.grad = torch.ones(2)
+        step_leaving_gradients(optimizer)
+        assert torch.equal(weight.grad, torch.ones(2))
+        assert optimizer.param_groups[0]["foreach"] is foreach
+
+
+def test_a_batch_that_a_framework_leaves_out_moves_nothing() -> None:
+    (weight,) = weights()
+    optimizer = AsOptimizer(MetaLR(torch.optim.AdamW([weight]), 10))
+    weight.grad = torch.ones(2)
+    assert optimizer.step(lambda: None) is None
+    assert torch.equal(weight, torch.ones(2))
