@@ -16,10 +16,12 @@ from tune_metalr.methods import method_revision
 from tune_metalr.ray_pool import set_environment
 from tune_metalr.study import Study
 from tune_metalr.study_file import load_study
+from tune_metalr.training import Training
 from tune_metalr.trial import Trial, WantedTrial
 from tune_metalr.workloads import WORKLOADS, ReadyWorkload
 from tune_metalr.workloads.cache import make_ready
 from tune_metalr.workloads.places import DataPlaces
+from tune_metalr.workloads.task import Task
 
 REPOSITORY = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "tune_metalr"]
@@ -105,6 +107,17 @@ seeds: 3
 methods:
   sgd: {optimizer: sgd, lr: [1e-3, 1e-2], momentum: 0.9}
 """
+
+
+@pytest.fixture
+def start(make_trial: Callable[..., Trial], places: DataPlaces) -> Callable[..., Training]:
+    """Begin the training of a small trial with changes."""
+
+    def begin(**changes: Any) -> Training:
+        trial = make_trial(**changes)
+        return Training(trial, Task(trial, places))
+
+    return begin
 
 
 @pytest.fixture

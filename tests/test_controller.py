@@ -7,6 +7,7 @@ import torch
 
 from tune_metalr import AsOptimizer, MetaLR
 from tune_metalr.controller import GroupRates, step_leaving_gradients
+from tune_metalr.metalr.prior_controller import PriorController
 
 
 def weights(count=1):
@@ -22,6 +23,12 @@ def test_planned_steps_are_a_whole_number(total_steps) -> None:
 def test_an_optimizer_that_needs_a_closure_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="LBFGS needs a closure in each step"):
         MetaLR(torch.optim.LBFGS(weights()), 10)
+
+
+def test_what_is_no_optimizer_is_refused() -> None:
+    model = torch.nn.Linear(2, 1)
+    with pytest.raises(TypeError, match=r"wraps a torch.optim.Optimizer, not Linear\("):
+        PriorController(model, 10)
 
 
 def test_a_group_without_a_rate_stays_where_it_is() -> None:

@@ -1,39 +1,14 @@
 """The training loop: the same numbers always, divergence as a result, everything charged."""
 
-import io
 import math
 
 import pytest
-import torch
 
-from tune_metalr.training import DIVERGENCE_MULTIPLE, Training
+from tests.small_training import through_a_file
+from tests.trainings import run
+from tune_metalr.training import DIVERGENCE_MULTIPLE
 from tune_metalr.trial import Status
 from tune_metalr.workloads.task import Task
-
-TIMES = {"epoch_seconds", "train_seconds", "evaluation_seconds", "cpu_seconds", "probe_seconds"}
-
-
-@pytest.fixture
-def start(make_trial, places):
-    def begin(**changes):
-        trial = make_trial(**changes)
-        return Training(trial, Task(trial, places))
-
-    return begin
-
-
-def run(training):
-    while not training.is_over:
-        training.run_epoch()
-    outcome = training.finish()
-    return {name: value for name, value in outcome.items() if name not in TIMES}
-
-
-def through_a_file(state):
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=True)
 
 
 def test_the_canary_sings_the_same_number(start):
@@ -225,92 +200,6 @@ def test_the_test_split_is_scored_once_after_training(start, monkeypatch):
     assert scored == [1]
 
 
-@pytest.fixture
-def start_residual(make_trial, places):
-    """Begin a small residual network on the digits: it has batch normalisation."""
-
-    def begin(**changes):
-        plain = make_trial()
-        settings = dict(plain.workload_settings) | {"model": "resnet"}
-        fields = {"workload_settings": settings, "train_examples": 128, "epochs": 3}
-        trial = make_trial(**(fields | changes))
-        return Training(trial, Task(trial, places))
-
-    return begin
-
-
-AVERAGED = {"hyperparameters": {"lr": 0.1, "averaging": True}}
-
-
-def test_averages_get_batch_statistics_of_their_own(start_residual):
-    outcome = run(start_residual(**AVERAGED))
-    assert outcome["forward_evaluations"] == 2 * 4
-    plain = run(start_residual(hyperparameters={"lr": 0.1}))
-    assert outcome["train_loss_curve_nats"] == plain["train_loss_curve_nats"]
-    assert outcome["validation_loss_curve_nats"] != plain["validation_loss_curve_nats"]
-
-
-def test_averages_give_the_same_bits_whole_and_resumed(start_residual):
-    whole = run(start_residual(**AVERAGED))
-    first = start_residual(**AVERAGED)
-    first.run_epoch()
-    second = start_residual(**AVERAGED)
-    second.load_state_dict(through_a_file(first.state_dict()))
-    assert run(second) == whole
-
-
-def schedule_free():
-    return {
-        "optimizer": "schedulefree.AdamWScheduleFree",
-        "hyperparameters": {"lr": 0.01, "warmup_steps": 2},
-    }
-
-
-def test_evaluation_weights_get_batch_statistics_of_their_own(start_residual):
-    outcome = run(start_residual(**schedule_free()))
-    assert outcome["status"] is Status.COMPLETED
-    # Two batches an epoch, taken anew at each of four evaluations: three curves and the end.
-    assert outcome["forward_evaluations"] == 2 * 4
-    assert outcome["gradient_evaluations"] == 2 * 3
-    plain = run(start_residual())
-    assert plain["forward_evaluations"] == 0
-
-
-def test_evaluating_schedule_free_leaves_training_as_it_was(start_residual):
-    outcomes = []
-    for looks in (0, 3):
-        training = start_residual(**schedule_free())
-        for _ in range(looks):
-            training.evaluate(training._task.curve_batches())
-        training.run_epoch()
-        for _ in range(looks):
-            training.evaluate(training._task.curve_batches())
-        training.run_epoch()
-        outcomes.append(training.spent()["train_loss_curve_nats"])
-    assert outcomes[0] == pytest.approx(outcomes[1], rel=1e-5)
-
-
-def test_schedule_free_gives_the_same_bits_whole_and_resumed(start_residual):
-    changes = schedule_free()
-    whole = run(start_residual(**changes))
-    first = start_residual(**changes)
-    first.run_epoch()
-    second = start_residual(**changes)
-    second.load_state_dict(through_a_file(first.state_dict()))
-    assert run(second) == whole
-
-
-def test_the_weights_that_are_scored_are_not_those_that_train(start_residual):
-    training = start_residual(**schedule_free())
-    training.run_epoch()
-    trained = [weight.detach().clone() for weight in training._model.parameters()]
-    with training._evaluation_weights():
-        scored = [weight.detach().clone() for weight in training._model.parameters()]
-    after = [weight.detach() for weight in training._model.parameters()]
-    assert any(not torch.equal(a, b) for a, b in zip(trained, scored, strict=True))
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(trained, after, strict=True))
-
-
 def test_a_plateau_lowers_the_rate(start):
     outcome = run(
         start(
@@ -322,61 +211,3 @@ def test_a_plateau_lowers_the_rate(start):
     rates = outcome["learning_rates"]
     assert rates[0] == 1e-9
     assert rates[-1] == pytest.approx(1e-11)
-
-
-# Pruned trials
-
-SLOW = {"epochs": 5, "hyperparameters": {"lr": 1e-3, "momentum": 0.9}}
-
-
-def test_a_trial_that_falls_short_is_pruned_at_that_epoch_and_charged(start) -> None:
-    plain = run(start(**SLOW))
-    outcome = run(start(**SLOW, minimum_accuracies=(0.0, None, 0.99, 0.0)))
-    assert outcome["status"] is Status.PRUNED
-    assert outcome["epochs_done"] == 3
-    assert outcome["validation_accuracy_curve"] == plain["validation_accuracy_curve"][:3]
-    assert outcome["train_loss_curve_nats"] == plain["train_loss_curve_nats"][:3]
-    assert outcome["gradient_evaluations"] == outcome["steps"] == 3 * 4
-    for name in ("validation_accuracy", "validation_loss_nats", "test_accuracy", "test_loss_nats"):
-        assert outcome[name] is None
-    last = outcome["validation_accuracy_curve"][-1]
-    assert outcome["error"] == f"validation accuracy {last:.4g} after epoch 3 was below 0.99"
-
-
-@pytest.mark.parametrize("minima", [None, (0.0,) * 4, (None, 0.01, None, None)])
-def test_a_trial_that_does_not_fall_short_is_as_if_nothing_were_asked(start, minima) -> None:
-    assert run(start(**SLOW, minimum_accuracies=minima)) == run(start(**SLOW))
-
-
-def test_what_is_just_reached_is_reached(start) -> None:
-    curve = run(start(**SLOW))["validation_accuracy_curve"]
-    # A trial's identity keeps 8 digits; what a search asks has fewer.
-    asked = tuple(math.floor(accuracy * 1e6) / 1e6 for accuracy in curve[:4])
-    assert run(start(**SLOW, minimum_accuracies=asked))["status"] is Status.COMPLETED
-
-
-def test_nothing_is_asked_after_the_last_epoch(start) -> None:
-    trial = SLOW | {"epochs": 2}
-    assert run(start(**trial, minimum_accuracies=(0.0,)))["status"] is Status.COMPLETED
-
-
-def test_a_trial_that_diverges_is_not_called_pruned(start) -> None:
-    outcome = run(
-        start(epochs=3, hyperparameters={"lr": 1e6}, minimum_accuracies=(0.99, 0.99)),
-    )
-    assert outcome["status"] is Status.DIVERGED
-
-
-@pytest.mark.parametrize("pruned_at", [3, 4])
-def test_a_trial_is_pruned_the_same_whole_and_resumed(start, pruned_at) -> None:
-    minima = tuple(0.99 if epoch == pruned_at else 0.0 for epoch in range(1, 5))
-    changes = SLOW | {"minimum_accuracies": minima}
-    whole = run(start(**changes))
-    assert whole["epochs_done"] == pruned_at
-    for epochs in range(1, pruned_at + 1):
-        first = start(**changes)
-        for _ in range(epochs):
-            first.run_epoch()
-        second = start(**changes)
-        second.load_state_dict(through_a_file(first.state_dict()))
-        assert run(second) == whole

@@ -25,6 +25,8 @@ class LearningRateController(ABC):
     def __init__(self, optimizer: torch.optim.Optimizer, total_steps: int) -> None:
         if not isinstance(total_steps, int) or total_steps < 1:
             raise ValueError(f"total_steps must be at least 1, a whole number, not {total_steps}")
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(f"a controller wraps a torch.optim.Optimizer, not {optimizer!r}")
         if _needs_closure(optimizer):
             raise ValueError(f"{type(optimizer).__name__} needs a closure in each step")
         self.optimizer = optimizer

@@ -6,7 +6,7 @@ that is -cos(g, u), which has no unit.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -42,9 +42,20 @@ class LastMove:
         cosine = _cosine(self._product(gradients), gradient_norm * _norm(self._moves))
         return Agreement(cosine, gradient_norm)
 
-    def product(self) -> float:
-        """Return <g, u>; right after a step, how far its gradient foretold the loss to fall."""
-        return self._product(self._gradients())
+    def record_whole(self, step: Callable[[], None]) -> float:
+        """Perform a step and keep its move; return <g, u>, how far the loss was foretold to fall.
+
+        Every row counts. All weights are copied meanwhile, in place of the last move.
+        """
+        sample, self._sample, self._moves = self._sample, None, {}
+        with self.recorded():
+            step()
+        product = self._product(self._gradients())
+        self._sample = sample
+        for place, move in self._moves.items():
+            seen = self._seen(move)
+            self._moves[place] = move if seen is move else seen.clone()
+        return product
 
     @contextmanager
     def recorded(self) -> Iterator[None]:

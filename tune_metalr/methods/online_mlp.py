@@ -14,6 +14,7 @@ be reported as it is.
 """
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from tune_metalr.controller import (
     LearningRateController,
     step_leaving_gradients,
 )
+from tune_metalr.metalr.probe import sigma_of
 from tune_metalr.methods.last_move import LastMove
 from tune_metalr.methods.rate_network import RateNetwork
 
@@ -163,18 +165,16 @@ class OnlineMLP(LearningRateController):
             with self._last_move.recorded():
                 self.optimizer.step()
             return
-        whole = LastMove(self.optimizer)
-        with self._last_move.recorded(), whole.recorded():
-            step_leaving_gradients(self.optimizer)
-        self._probe(float(loss.detach()), closure, foretold=whole.product() / gradient_scale)
+        product = self._last_move.record_whole(partial(step_leaving_gradients, self.optimizer))
+        self._probe(float(loss.detach()), closure, foretold=product / gradient_scale)
 
     def _probe(self, before: float, closure: Closure, *, foretold: float) -> None:
         """Take the curvature of the step just made, where its decrease can be told."""
         if not foretold > _RESOLUTION * abs(before):
             return
         self.forward_evaluations += 1
-        sigma = 2 * (1 - (before - evaluate_again(closure)) / foretold)
-        if not math.isnan(sigma):
+        sigma = sigma_of(foretold, before - evaluate_again(closure))
+        if sigma is not None and not math.isnan(sigma):
             self._curvature = _bounded(sigma)
 
 
