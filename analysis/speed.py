@@ -97,16 +97,16 @@ def _speed(workload: str, method: str, group: pd.DataFrame) -> MethodSpeed:
 
 def _run(row: pd.Series, target: float) -> FloatArray:
     """Return epochs, steps and seconds to the target, then what the whole run spent of each."""
-    seconds = _curve(row["epoch_seconds"])
+    seconds = curve_of(row["epoch_seconds"])
     done, steps = (0.0 if pd.isna(row[name]) else float(row[name]) for name in _WHOLE)
     spent = [done, steps, float(seconds.sum())]
-    epoch = first_epoch_at(_curve(row["validation_accuracy_curve"]), target)
+    epoch = first_epoch_at(curve_of(row["validation_accuracy_curve"]), target)
     if epoch is None:
         return np.array([np.inf] * 3 + spent)
     return np.array([epoch, steps * epoch / done, float(seconds[:epoch].sum()), *spent])
 
 
-def _curve(value: object) -> FloatArray:
-    """Return a curve of the ledger; a run that broke at once has none."""
+def curve_of(value: object) -> FloatArray:
+    """Return a curve of the ledger as an array; a run that broke at once has none."""
     empty = value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA
     return np.asarray([] if empty else value, dtype=np.float64)

@@ -15,7 +15,7 @@ import typer
 
 from tune_metalr import cli_searches
 from tune_metalr.cli_searches import ResultsPath
-from tune_metalr.errors import UserError
+from tune_metalr.errors import UserError, first_line
 from tune_metalr.import_path import look_in
 from tune_metalr.signals import InterruptedRunError, interruptible
 
@@ -148,6 +148,29 @@ def budgets(
 
 
 @app.command()
+def report(
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULTS...", help="Folder of one study; of several, to tell them as one."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; else 'report' in the first RESULTS.")
+    ] = None,
+) -> None:
+    """Write one page that shows everything: index.html, report.md, tables and figures."""
+    from tune_metalr.cli_tables import check_analysis
+
+    check_analysis()
+    from analysis.report.report import write_report
+
+    with interruptible():
+        page = write_report(results, out)
+    print(f"Report: {page}")
+
+
+@app.command()
 def compare(
     results: ResultsPath,
     other: Annotated[
@@ -224,11 +247,23 @@ def _run(study: Path, **options: Any) -> int:
 
     print_budgets(end.folder, console)
     console.print(
-        f"Look next: tune-metalr compare {end.folder}; tune-metalr status {end.folder}; in Python, "
-        f"analysis.load.load_trials('{end.folder}') gives every trial and its curves.",
+        f"Look next: {_reported(end.folder)}; tune-metalr compare {end.folder}; tune-metalr status "
+        f"{end.folder}; in Python, analysis.load.load_trials('{end.folder}') gives every trial and "
+        f"its curves.",
         soft_wrap=True,
     )
     return end.exit_code
+
+
+def _reported(folder: Path) -> str:
+    """Write the report of a run; return where it is, or why it is not: the results stay."""
+    try:
+        from analysis.report.report import write_report
+
+        return str(write_report([folder]))
+    except Exception as error:  # whatever it is, it must not change how the run ends
+        reason = first_line(error)
+        return f"no report ({reason}): tune-metalr report {folder} tries again"
 
 
 def _unless_default(checkpoint_seconds: float) -> float | None:

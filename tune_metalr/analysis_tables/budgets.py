@@ -11,8 +11,8 @@ from analysis import catching_up, summary
 from analysis.catching_up import LEADS_AT, CatchingUp
 from analysis.load import load_searches, load_trials
 from analysis.summary import MethodSummary
+from analysis.written import INTERVALS, budget, number, percent, points
 from tune_metalr.analysis_tables.development import print_development
-from tune_metalr.analysis_tables.numbers import INTERVALS, budget, number, percent, points
 from tune_metalr.cli_tables import table
 from tune_metalr.errors import UserError, nearest
 from tune_metalr.evidence import FEWEST_REPEATS, SearchIdentity, too_small

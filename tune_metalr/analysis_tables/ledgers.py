@@ -7,8 +7,8 @@ from rich.console import Console
 from analysis import two_ledgers
 from analysis.load import load_trials
 from analysis.two_ledgers import CellDifference
+from analysis.written import INTERVALS, p_value, points
 from tune_metalr.analysis_tables.development import print_development
-from tune_metalr.analysis_tables.numbers import INTERVALS, p_value, points
 from tune_metalr.cli_tables import table
 
 

@@ -10,8 +10,8 @@ from analysis.comparison import Family
 from analysis.load import load_trials
 from analysis.overall import Overall, overall
 from analysis.speed import MethodSpeed, Profile
+from analysis.written import INTERVALS, p_value, percent, points, time
 from tune_metalr.analysis_tables.development import print_development
-from tune_metalr.analysis_tables.numbers import INTERVALS, p_value, percent, points, time
 from tune_metalr.cli_tables import table
 
 

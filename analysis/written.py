@@ -1,4 +1,4 @@
-"""How the tables write numbers."""
+"""How tables, sentences and pages write numbers."""
 
 import math
 

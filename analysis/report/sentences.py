@@ -1,0 +1,109 @@
+"""The answer in sentences, each made from the numbers of one method on one workload."""
+
+from collections.abc import Sequence
+
+from analysis import written
+from analysis.catching_up import CatchingUp
+from analysis.comparison import Comparison, Family
+from analysis.matching import NEVER
+from analysis.report.numbers import Numbers
+from analysis.summary import MethodSummary
+from tune_metalr.trial import MISSING, Role, Status
+
+_FIXED = "fixed"
+
+
+def answers(numbers: Numbers) -> list[str]:
+    """Return a sentence or two for each untuned method on each workload that has any run.
+
+    Methods that set the rate themselves come first: the question is about them.
+    """
+    untuned = [row for row in numbers.summaries if row.role == Role.BASELINE and row.score]
+    ordered = sorted(untuned, key=lambda row: numbers.controllers.get(row.method, _FIXED) == _FIXED)
+    return [answer(row, numbers) for row in ordered]
+
+
+def answer(row: MethodSummary, numbers: Numbers) -> str:
+    """Return what one method reached without tuning, and how much tuning matches it."""
+    rivals = [
+        each
+        for each in numbers.answers.rows
+        if (each.baseline.workload, each.method) == (row.workload, row.method)
+    ]
+    told = [matching_sentence(each) for each in rivals]
+    if not told:
+        told = [comparison_sentence(each) for each in _comparisons(row, numbers.family)]
+    return " ".join([f"{row.workload}: {score_sentence(row)}", *told])
+
+
+def score_sentence(row: MethodSummary) -> str:
+    """Return the mean score of all runs, what it is of, and what is missing."""
+    ran = row.wanted - row.counts[MISSING]
+    runs = f"{ran} run" if ran == 1 else f"{ran} runs"
+    of = f"{runs} of {row.wanted}" if ran < row.wanted else runs
+    failed = ran - row.counts[Status.COMPLETED]
+    without = f", {failed} of them without a score" if failed else ""
+    return f"{row.method}, 0 trials: {percent(row)} ({of}{without})."
+
+
+def percent(row: MethodSummary) -> str:
+    """Return the mean accuracy of all runs in percent, with its interval."""
+    assert row.score is not None
+    text = written.percent(row.score)
+    return text.replace(" [", " % [", 1)
+
+
+def matching_sentence(each: CatchingUp) -> str:
+    """Return how many trials a tuned baseline needs to match a method."""
+    name, match = each.baseline.label, each.trials
+    ends = f"[{written.compact(match.low)}, {written.compact(match.high)}]"
+    if match.budget == NEVER:
+        told = f"{name} does not match it within {_trials(match.within)} {ends}"
+    else:
+        told = f"{name} needs {_trials(match.budget)} {ends} to match"
+    if match.more_than:
+        told += f", more than {written.compact(match.more_than)} by a one-sided 95 % bound"
+    return f"{told}{' (range over repeats)' if each.is_range else ''}."
+
+
+def comparison_sentence(row: Comparison) -> str:
+    """Return how a method stands against the reference."""
+    points = written.points(row.difference).replace(" [", " points [", 1)
+    return f"Against {row.reference}, {row.num_pairs} paired seeds: {points}, {row.verdict}."
+
+
+def completeness(numbers: Numbers, wanted_proposals: int) -> str:
+    """Return how much of the study has been run; empty if all has."""
+    wanted, missing = total_and_missing(numbers, wanted_proposals)
+    if not missing:
+        return ""
+    return (
+        f"Unfinished: {missing} of {wanted} trials have not been run. Every number below is of "
+        f"what there is, and will change."
+    )
+
+
+def total_and_missing(numbers: Numbers, wanted_proposals: int) -> tuple[int, int]:
+    """Return the trials that the study wants, those of searches included, and those not run."""
+    rows: Sequence[MethodSummary] = numbers.summaries
+    asked = sum(baseline.counts.total() for baseline in numbers.baselines)
+    unrun = sum(baseline.counts[MISSING] for baseline in numbers.baselines)
+    proposals = max(asked, wanted_proposals)
+    wanted = sum(row.wanted for row in rows) + proposals
+    missing = sum(row.counts[MISSING] for row in rows) + unrun + proposals - asked
+    return wanted, missing
+
+
+def _comparisons(row: MethodSummary, family: Family | None) -> list[Comparison]:
+    if family is None:
+        return []
+    return [
+        each
+        for each in family.comparisons
+        if (each.workload, each.method) == (row.workload, row.method)
+        and each.difference is not None
+    ]
+
+
+def _trials(count: float) -> str:
+    return f"{written.compact(count)} {'trial' if count == 1 else 'trials'}"
