@@ -89,14 +89,14 @@ def rates_of(frame: pd.DataFrame) -> FloatArray:
 
 
 def rate_bins(rates: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Return the bin of each rate: its own if there are few, else a third of a decade.
+    """Return the bin of each rate: its own if few come often, else a third of a decade.
 
     Args:
         rates: Shape (n,), positive.
     """
     values = np.asarray(rates, dtype=np.float64)
     distinct, place = np.unique(values, return_inverse=True)
-    if len(distinct) <= _MOST_POINTS:
+    if len(distinct) <= min(_MOST_POINTS, len(values) / 2):
         return place.astype(np.int64)
     return np.floor(np.log10(values) * _BINS_PER_DECADE + 1e-9).astype(np.int64)
 

@@ -20,7 +20,8 @@ def chart(panel: Panel, styles: Styles) -> dict[str, Any]:
         "logY": panel.is_log_y,
         "percent": panel.is_percent,
         "stepped": panel.is_stepped,
-        "yRange": panel.y_range,
+        "whole": panel.is_whole_x,
+        "wholeShare": panel.is_whole_share,
         "series": [_series(series, styles) for series in panel.series],
     }
 

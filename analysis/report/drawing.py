@@ -25,6 +25,7 @@ RULE = "#c9ced6"
 """Colours of texts and of rules, which the page replaces by its own in the dark."""
 
 _TITLE = "figure-title"
+_TITLE_POINTS = 18
 _PNG_DPI = 150
 _PANEL_INCHES = (3.7, 2.9)
 _FACET_INCHES = (1.8, 1.15)
@@ -153,12 +154,18 @@ def inline_svg(svg: str) -> str:
     """
     body = svg[svg.index("<svg") :]
     body = re.sub(rf'<g id="{_TITLE}">.*?</g>', "", body, flags=re.DOTALL)  # the page has its own
+    body = re.sub(r'viewBox="0 0 (\S+) (\S+)"', _without_title, body, count=1)
     body = re.sub(r'<g id="method-(\d+)"', r'<g data-method="\1"', body)
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
     body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
     return body.replace(INK, "currentColor").replace(RULE, "var(--rule)")
+
+
+def _without_title(match: re.Match[str]) -> str:
+    width, height = match.groups()
+    return f'viewBox="0 {_TITLE_POINTS} {width} {float(height) - _TITLE_POINTS:g}"'
 
 
 def _draw_panel(axes: Axes, panel: Panel, styles: Styles) -> None:
@@ -194,7 +201,10 @@ def _draw_interval(axes: Axes, row: DifferenceRow, place: int, style: Style) -> 
     estimate, low, high = row.difference_points
     if np.isfinite([low, high]).all():
         axes.plot([low, high], [place, place], color=style.colour, lw=2, gid=_group(style))
-    axes.plot(estimate, place, style.marker, color=style.colour, ms=6, gid=_group(style))
+        fill = style.colour
+    else:
+        fill = "none"  # one pair: nothing is known of others
+    axes.plot(estimate, place, style.marker, color=style.colour, mfc=fill, ms=5, gid=_group(style))
 
 
 def _set_axes(axes: Axes, panel: Panel) -> None:

@@ -11,7 +11,7 @@ from analysis.arrays import FloatArray
 _ROOM = 0.15
 """Above and below all lines, as a share of what they span."""
 
-_LEAST_ROOM = 0.01
+_LEAST_ROOM = 0.02
 
 MOST_POINTS = 160
 """Of one line on a page: more cannot be told apart."""
@@ -47,6 +47,10 @@ class Panel(NamedTuple):
     """Whether y is a share that is written in percent."""
     is_stepped: bool = False
     """Whether a value holds until the next one."""
+    is_whole_share: bool = False
+    """Whether all of 0 to 1 is shown, whatever there is."""
+    is_whole_x: bool = False
+    """Whether x counts, so that a tick between two numbers means nothing."""
 
     @property
     def y_range(self) -> tuple[float, float] | None:
@@ -56,6 +60,8 @@ class Panel(NamedTuple):
         """
         if self.is_log_y or not self.series:
             return None
+        if self.is_whole_share:
+            return -_LEAST_ROOM, 1 + _LEAST_ROOM
         values = np.concatenate([series.y for series in self.series])
         if self.is_percent and np.nanmin(values) >= 0 and np.nanmax(values) <= 1:
             limits = (0.0, 1.0)

@@ -10,7 +10,7 @@ from analysis.report.numbers import Numbers
 from analysis.summary import MethodSummary
 from tune_metalr.trial import MISSING, Role, Status
 
-_FIXED = "fixed"
+_FLAGSHIP, _FIXED = "metalr", "fixed"
 
 
 def answers(numbers: Numbers) -> list[str]:
@@ -19,8 +19,13 @@ def answers(numbers: Numbers) -> list[str]:
     Methods that set the rate themselves come first: the question is about them.
     """
     untuned = [row for row in numbers.summaries if row.role == Role.BASELINE and row.score]
-    ordered = sorted(untuned, key=lambda row: numbers.controllers.get(row.method, _FIXED) == _FIXED)
+    ordered = sorted(untuned, key=lambda row: _place(numbers.controllers.get(row.method, _FIXED)))
     return [answer(row, numbers) for row in ordered]
+
+
+def _place(controller: str) -> int:
+    """Return what sorts methods: MetaLR, other controllers, fixed rates and schedules."""
+    return {_FLAGSHIP: 0, _FIXED: 2}.get(controller, 1)
 
 
 def answer(row: MethodSummary, numbers: Numbers) -> str:

@@ -6,7 +6,7 @@ from analysis.report.sentences import answers, completeness
 from analysis.report.study_data import StudyData
 from analysis.written import INTERVALS
 
-_SHOWN = 6
+_SHOWN = 8
 """Sentences that are not folded."""
 
 

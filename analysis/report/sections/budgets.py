@@ -56,7 +56,7 @@ def section(data: StudyData, numbers: Numbers) -> Section:
             Table("leads", "Lead of the untuned method after n trials of tuning", _LEADS,
                   tuple(map(_lead, rows))),
         ) if rows else (),
-        notes=(*_explained(rows), *_of_ranges(rows)),
+        notes=(*_explained(rows, bool(numbers.curves)), *_of_ranges(rows)),
     )  # fmt: skip
 
 
@@ -79,9 +79,6 @@ def budget_figures(
             f"budgets-{workload}",
             f"{workload}: expected test accuracy of what tuning selects",
             with_lines(panels),
-            note="Bands of tuned baselines hold the whole curve with 95 %, or are the range over "
-            "repeats where those are fewer than ten. Straight lines need no tuning; their bands "
-            "are 95 % intervals.",
         )
 
 
@@ -133,7 +130,14 @@ def _lead(row: CatchingUp) -> Row:
     return Row((*map(table.text, names), *leads), row.method)
 
 
-def _explained(rows: list[CatchingUp]) -> Iterator[str]:
+def _explained(rows: list[CatchingUp], has_curves: bool) -> Iterator[str]:
+    if has_curves:
+        yield (
+            "Curves: expected test accuracy of the configuration that a search has selected within "
+            "a budget. Bands of tuned baselines hold the whole curve with 95 %, or are the range "
+            "over repeats where those are fewer than ten; of them, what lies near the lines is "
+            "shown. Straight lines need no tuning; their bands are 95 % intervals."
+        )
     if rows:
         yield (
             f"Budgets: until the configuration that the search selects reaches the method's mean "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from analysis import written
 from analysis.choices import AnalysisChoices
 from analysis.comparison import Comparison, Family
 from analysis.overall import Overall
@@ -95,8 +96,11 @@ def _notes(family: Family, choices: AnalysisChoices, across: Overall | None) -> 
     yield (
         f"Paired by seed with {family.reference}; exact sign-flip tests, Holm over the "
         f"{choices.family}, alpha {choices.alpha:g}. 'As good' is a test of its own: worse by less "
-        f"than {100 * choices.margin:g} points, if at all. {INTERVALS}"
+        f"than {written.number(100 * choices.margin)} "
+        f"{'point' if choices.margin == 0.01 else 'points'}, if at all. {INTERVALS}"
     )
+    if any(row.num_pairs == 1 for row in family.comparisons):
+        yield "Hollow in the figure: a single pair, of which no interval can be given."
     rows = family.comparisons
     counts = {
         f"comparisons have fewer than {family.seeds_needed} pairs, without which no difference of "

@@ -40,8 +40,8 @@ def section(data: StudyData, numbers: Numbers) -> Section:
         notes=(
             f"Median test accuracy of all trials at about a rate; one without a score counts as "
             f"guessing, or as the worst run. Other settings of a search vary too and are averaged "
-            f"over. Good: within {100 * TOLERANCE:g} points of the best median, around it without "
-            f"a gap. Best rate: of the trial that validation selects.",
+            f"over. Good: within {100 * TOLERANCE:g} % of accuracy of the best median, around it "
+            f"without a gap. Best rate: of the trial that validation selects.",
         ),
     )
 
@@ -69,7 +69,8 @@ def sensitivity_figures(found: Sequence[Sensitivity]) -> Iterator[LineFigure]:
                 Panel("median of trials", "learning rate", "test accuracy, %", accuracy,
                       is_log_x=True, is_percent=True),
                 Panel("share that diverged, Wilson's 95 % interval", "learning rate",
-                      "diverged, %", diverged, is_log_x=True, is_percent=True),
+                      "diverged, %", diverged, is_log_x=True, is_percent=True,
+                      is_whole_share=True),
             ),
         )  # fmt: skip
 

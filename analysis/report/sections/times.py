@@ -62,6 +62,8 @@ def reaching_figures(reached: list[Reached]) -> Iterator[LineFigure]:
             y_label="runs at the target, %",
             series=tuple(line(each.method, each.epochs, each.share) for each in here),
             is_percent=True,
+            is_whole_share=True,
+            is_whole_x=True,
             is_stepped=True,
         )
         yield LineFigure(f"times-{workload}", f"{workload}: runs at the target", (panel,))
@@ -76,6 +78,7 @@ def profile_figures(profiles: list[WorkloadProfile]) -> Iterator[LineFigure]:
             y_label="workloads, %",
             series=tuple(line(each.method, each.taus, each.share) for each in profiles),
             is_percent=True,
+            is_whole_share=True,
             is_stepped=True,
         )
         yield LineFigure("profile", "Workloads on which a method is within a factor of the fastest",

@@ -51,24 +51,52 @@
 
   function axis(chart, isX) {
     const values = !isX && chart.percent ? shares : short;
+    const isLog = isX ? chart.logX : chart.logY;
+    const splits = isLog ? { splits: (plot, place, low, high) => ticks(low, high), filter: (plot, found) => found } : {};
     return {
-      stroke: () => colour("--soft"), grid: { stroke: () => colour("--rule"), width: 1 },
-      ticks: { stroke: () => colour("--rule"), width: 1 }, font: "12px system-ui, sans-serif",
+      ...splits, incrs: isX && chart.whole ? [1, 2, 5, 10, 20, 50, 100, 200, 500] : undefined,
+      stroke: () => colour("--soft"), grid: { stroke: () => colour("--rule"), width: 1, filter: (plot, found) => found },
+      ticks: { stroke: () => colour("--rule"), width: 1, filter: (plot, found) => found }, font: "12px system-ui, sans-serif",
       labelFont: "12px system-ui, sans-serif", labelSize: 20, size: isX ? 34 : 52,
       label: isX ? chart.xLabel : chart.yLabel,
-      values: (plot, splits) => splits.map((value) => (value === null ? "" : values(value))),
+      values: (plot, found) => found.map((value) => (value === null ? "" : values(value))),
     };
+  }
+
+  // Ticks of a logarithmic axis: every power of ten, of a short one also what lies between.
+  function ticks(low, high) {
+    const decades = Math.log10(high / low);
+    const between = decades < 0.8 ? [1, 1.5, 2, 3, 4, 5, 6, 8] : decades < 1.5 ? [1, 2, 5] : decades < 2.5 ? [1, 3] : [1];
+    const step = Math.max(1, Math.ceil(decades / 6));
+    const found = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
+      if (power % step === 0) found.push(...between.map((first) => first * 10 ** power));
+    }
+    return found.filter((value) => value >= low * 0.999 && value <= high * 1.001);
+  }
+
+  // As the static figures have it: all lines that are shown, of bands what lies near.
+  function yRange(chart, plot) {
+    if (chart.wholeShare) return [-0.02, 1.02];
+    const shown = chart.series.filter((line, at) => plot.series[3 * at + 1].show);
+    const values = shown.flatMap((line) => line.y).filter((value) => value !== null);
+    if (!values.length) return chart.logY ? [0.1, 1] : [0, 1];
+    const low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b));
+    if (chart.logY) return [low / 1.5, high * 1.5];
+    const room = 0.15 * (high - low) || 0.02;
+    const ends = chart.percent && low >= 0 && high <= 1 ? [-room / 8, 1 + room / 8] : [-Infinity, Infinity];
+    return [Math.max(ends[0], low - room), Math.min(ends[1], high + room)];
   }
 
   function point(chart, plot, tip) {
     const near = nearest(chart, plot);
     if (!near) { tip.style.display = "none"; return; }
-    const { line, x, y, low, high, left, top } = near;
+    const { x, y, low, high, left, top, alike } = near;
     const write = chart.percent ? shares : short;
     const ends = low !== undefined && low !== null && high !== null ? ` [${write(low)}, ${write(high)}]` : "";
     tip.replaceChildren();
     const name = document.createElement("b");
-    name.textContent = line.name;
+    name.textContent = alike.slice(0, 4).map((each) => each.name).join(", ") + (alike.length > 4 ? ` and ${alike.length - 4} more` : "");
     tip.append(name, document.createElement("br"), `${write(y)}${ends} at ${short(x)}`);
     tip.style.display = "block";
     const room = plot.over.clientWidth;
@@ -81,6 +109,7 @@
     const { left, top } = plot.cursor;
     if (left === undefined || left < 0 || top < 0) return null;
     let best = null, least = 40;
+    const found = [];
     chart.series.forEach((line, place) => {
       if (!plot.series[3 * place + 1].show) return;
       for (const at of around(line.x, plot.posToVal(left, "x"), chart.stepped || line.level)) {
@@ -88,6 +117,7 @@
         const px = line.level || chart.stepped ? left : plot.valToPos(line.x[at], "x");
         const py = plot.valToPos(line.y[at], "y");
         const far = Math.hypot((px - left) / 3, py - top);
+        found.push({ line, far, px, py });
         if (far < least) {
           least = far;
           const ends = line.low ? { low: line.low[at], high: line.high[at] } : {};
@@ -95,6 +125,10 @@
         }
       }
     });
+    if (best) {
+      const here = found.filter(({ px, py }) => Math.abs(px - best.left) < 1 && Math.abs(py - best.top) < 1);
+      best.alike = [...new Set(here.map(({ line }) => line))];
+    }
     return best;
   }
 
@@ -121,9 +155,12 @@
     const tip = holder.querySelector(".tip");
     const options = {
       width: Math.max(240, holder.clientWidth), height: 280,
-      scales: { x: { time: false, distr: chart.logX ? 3 : 1 }, y: { distr: chart.logY ? 3 : 1, range: chart.yRange ? () => chart.yRange : undefined } },
+      scales: {
+        x: { time: false, distr: chart.logX ? 3 : 1, range: (plot, low, high) => (low < high ? [low, high] : [low / 2, high * 2]) },
+        y: { distr: chart.logY ? 3 : 1, range: (plot) => yRange(chart, plot) },
+      },
       series: lines(chart), bands: bands(chart), axes: [axis(chart, true), axis(chart, false)],
-      cursor: { drag: { x: true, y: true, uni: 20 }, points: { show: false } },
+      cursor: { drag: { x: true, y: false }, points: { show: false } },
       legend: { show: false },
       hooks: { setCursor: [(plot) => point(chart, plot, tip)] },
     };
