@@ -195,4 +195,4 @@ def _common_name(methods: list[str]) -> str:
         (place for place in range(len(first)) if first[: place + 1] != last[: place + 1]),
         len(first),
     )
-    return first[:same].rstrip(" -_=.0123456789") or first
+    return first[:same].rstrip(" -_=.(0123456789") or first

@@ -18,10 +18,13 @@ class MadeUpLedger:
         self._analysis = analysis
         self._wanted: list[WantedTrial] = []
 
-    def add(self, method, seed, accuracy, *, role=Role.BASELINE, **changes):
-        """Want a trial and record it as completed, unless `accuracy` is a status or None."""
+    def add(self, method, seed, accuracy, *, role=Role.BASELINE, name=None, **changes):
+        """Want a trial and record it as completed, unless `accuracy` is a status or None.
+
+        `name` is what the study calls it, if it is not `method`.
+        """
         trial = made_up_trial(seed, method=method, **_popped(changes))
-        self._wanted.append(WantedTrial(trial, role, method, 0.8))
+        self._wanted.append(WantedTrial(trial, role, name or method, 0.8))
         if accuracy is not None:
             self.ledger.record(outcome(trial, method, accuracy, **changes))
         return trial

@@ -34,7 +34,8 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     numbers = compute(data)
     contents = _contents(data, numbers)
     target = out or folders[0] / "report"
-    target.mkdir(parents=True, exist_ok=True)
+    if out is None:  # a folder that a user names may hold figures of others
+        _clear(target)
     for name, image in contents.images.items():
         write_whole(target / "figures" / f"{name}.svg", image.svg.encode())
         write_whole(target / "figures" / f"{name}.png", image.png)
@@ -43,6 +44,13 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     write_whole(target / "report.md", to_markdown(contents).encode())
     write_whole(target / PAGE, to_html(contents).encode())
     return target / PAGE
+
+
+def _clear(target: Path) -> None:
+    """Remove the tables and figures of an earlier report: they may be of what is no longer there."""
+    for pattern in ("figures/*.svg", "figures/*.png", "tables/*.csv"):
+        for path in target.glob(pattern):
+            path.unlink()
 
 
 def _contents(data: StudyData, numbers: Numbers) -> Contents:

@@ -28,6 +28,9 @@ _SCORES = (
     Column("100-point trapezoid", ("algoperf_trapezoid",)),
 )
 
+_MOST_MARKED = 21
+"""Epochs that are marked: a step at the last one would else be hidden by the frame."""
+
 
 def section(data: StudyData, numbers: Numbers) -> Section:
     """Return times to target, and who reaches it when."""
@@ -60,7 +63,15 @@ def reaching_figures(reached: list[Reached]) -> Iterator[LineFigure]:
             title=f"target {100 * here[0].target_accuracy:g} % of validation accuracy",
             x_label="epochs",
             y_label="runs at the target, %",
-            series=tuple(line(each.method, each.epochs, each.share) for each in here),
+            series=tuple(
+                line(
+                    each.method,
+                    each.epochs,
+                    each.share,
+                    has_points=len(each.epochs) <= _MOST_MARKED,
+                )
+                for each in here
+            ),
             is_percent=True,
             is_whole_share=True,
             is_whole_x=True,

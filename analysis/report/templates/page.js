@@ -154,7 +154,7 @@
   function draw(chart, holder) {
     const tip = holder.querySelector(".tip");
     const options = {
-      width: Math.max(240, holder.clientWidth), height: 280,
+      width: Math.max(200, holder.clientWidth), height: 280,
       scales: {
         x: { time: false, distr: chart.logX ? 3 : 1, range: (plot, low, high) => (low < high ? [low, high] : [low / 2, high * 2]) },
         y: { distr: chart.logY ? 3 : 1, range: (plot) => yRange(chart, plot) },
@@ -166,6 +166,11 @@
     };
     const plot = new uPlot(options, table(chart), holder);
     drawn.push({ chart, plot, holder });
+    // Its place may change with the window, with what is folded, with the text's size.
+    new ResizeObserver(() => {
+      const width = Math.max(200, holder.clientWidth);
+      if (width !== plot.width) plot.setSize({ width, height: plot.height });
+    }).observe(holder);
   }
 
   const boxes = [...document.querySelectorAll(".charts")];
@@ -236,13 +241,6 @@
     head.firstElementChild.addEventListener("click", () => sort(head, head.cellIndex));
   }
 
-  let waiting;
-  addEventListener("resize", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      for (const { plot, holder } of drawn) plot.setSize({ width: Math.max(240, holder.clientWidth), height: 280 });
-    }, 100);
-  });
   dark.addEventListener("change", () => drawn.forEach(({ plot }) => plot.redraw()));
   pick();
 })();

@@ -1,0 +1,89 @@
+"""The answer's sentences hold the numbers that the formulas give."""
+
+import pytest
+
+from analysis.catching_up import catching_up
+from analysis.report.numbers import compute
+from analysis.report.sentences import answers, completeness, matching_sentence, total_and_missing
+from analysis.report.study_data import load_study_data
+from analysis.summary import summarize
+from tests.ledgers import MadeUpLedger
+from tune_metalr.trial import Status
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return MadeUpLedger(tmp_path / "study")
+
+
+def numbers_of(ledger):
+    data = load_study_data([ledger.finish()])
+    return data, compute(data)
+
+
+def test_a_method_is_told_with_its_interval_and_what_matches_it(ledger):
+    ledger.add_method("metalr", [0.60, 0.61, 0.62])
+    ledger.add_search("adamw", [0.01 * i for i in range(1, 65)])
+    data, numbers = numbers_of(ledger)
+    (told,) = answers(numbers)
+    (row,) = summarize(data.trials)
+    (match,) = catching_up(data.trials, data.searches).rows
+    assert told.startswith("digits-cnn: metalr, 0 trials: 61.00 % [")
+    assert f"{100 * row.score.low:.2f}, {100 * row.score.high:.2f}] (3 runs)." in told
+    assert f"adamw random needs {match.trials.budget:.0f} trials [" in told
+    assert told.endswith("one-sided 95 % bound.")
+
+
+def test_a_baseline_that_never_matches_is_told_so(ledger):
+    ledger.add_method("metalr", [0.9, 0.9, 0.91])
+    ledger.add_search("adamw", [0.2 + 0.001 * i for i in range(16)])
+    _, numbers = numbers_of(ledger)
+    told = matching_sentence(numbers.answers.rows[0])
+    assert told.startswith("adamw random does not match it within 4 trials [never, never]")
+    assert "more than 4 by a one-sided 95 % bound" in told
+
+
+def test_few_repeats_are_called_a_range(ledger):
+    ledger.add_method("metalr", [0.5, 0.5, 0.51])
+    for repeat in range(2):
+        ledger.add_search("adamw", [0.4, 0.6], sampler="tpe", repeat=repeat)
+    _, numbers = numbers_of(ledger)
+    assert "needs 2 trials [2, 2] to match (range over repeats)." in answers(numbers)[0]
+
+
+def test_without_tuning_a_method_is_held_against_the_reference(ledger):
+    ledger.add_method("adam", [0.5, 0.51, 0.52])
+    ledger.add_method("metalr", [0.6, 0.61, 0.62])
+    _, numbers = numbers_of(ledger)
+    assert "Against adam, 3 paired seeds: +10.00 points [10.00, 10.00]" in answers(numbers)[1]
+
+
+def test_runs_without_a_score_and_missing_ones_are_counted(ledger):
+    ledger.add_method("adam", [0.5, Status.DIVERGED, None, None])
+    data, numbers = numbers_of(ledger)
+    (told,) = answers(numbers)
+    assert "(2 runs of 4, 1 of them without a score)" in told
+    assert total_and_missing(numbers, data.wanted_proposals) == (4, 2)
+    assert completeness(numbers, data.wanted_proposals).startswith("Unfinished: 2 of 4 trials")
+
+
+def test_one_run_has_no_interval(ledger):
+    ledger.add_method("adam", [0.5])
+    _, numbers = numbers_of(ledger)
+    assert "50.00 % [one run] (1 run)." in answers(numbers)[0]
+
+
+def test_metalr_comes_first_then_other_controllers(ledger):
+    ledger.add_method("adam", [0.5])
+    ledger.add_method("own", [0.5], controller="hypergradient")
+    ledger.add_method("flagship", [0.5], controller="metalr")
+    _, numbers = numbers_of(ledger)
+    assert [told.split()[1] for told in answers(numbers)] == ["flagship,", "own,", "adam,"]
+
+
+def test_proposals_that_were_never_asked_are_missing(ledger):
+    ledger.add_method("adam", [0.5])
+    ledger.add_search("adamw", [0.4, 0.5, None])
+    _, numbers = numbers_of(ledger)
+    assert total_and_missing(numbers, 8) == (9, 6)
+    assert completeness(numbers, 8).startswith("Unfinished: 6 of 9")

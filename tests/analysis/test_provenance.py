@@ -1,0 +1,51 @@
+"""Versions, costs and times of what was recorded."""
+
+import pandas as pd
+import pytest
+
+from analysis.provenance import COLUMNS, period, spent_by_role, versions
+
+
+def recorded(*changes):
+    base = dict.fromkeys(COLUMNS) | {
+        "status": "completed", "threads": 2, "train_seconds": 3000.0, "evaluation_seconds": 500.0,
+        "probe_seconds": 100.0, "lost_seconds": 0.0, "gradient_evaluations": 10,
+        "forward_evaluations": 1, "role": "baseline",
+    }  # fmt: skip
+    rows = [base | {"trial_id": f"t{i}"} | change for i, change in enumerate(changes)]
+    return pd.DataFrame(rows)
+
+
+def test_mixed_versions_are_told():
+    found = versions(recorded(*[{"torch_version": v} for v in ("2.13", "2.12", "2.13")]))
+    torch = next(each for each in found if each.name == "torch_version")
+    assert torch.values == (("2.13", 2), ("2.12", 1))
+    assert torch.is_mixed
+    assert not next(each for each in found if each.name == "threads").is_mixed
+
+
+def test_what_was_never_run_has_no_version_and_no_cost():
+    rows = recorded({}, {"status": None, "torch_version": "9"})
+    assert versions(rows)[3].values == (("not recorded", 1),)
+    assert spent_by_role(rows)[0].num_trials == 1
+
+
+def test_a_slot_of_two_threads_costs_twice_its_hours():
+    (spent,) = spent_by_role(recorded({}, {"lost_seconds": 1800.0}))
+    assert spent.device_hours == pytest.approx(2 * (3600 + 3600 + 1800) / 3600)
+    assert spent.lost_hours == pytest.approx(1)
+    assert (spent.gradient_evaluations, spent.forward_evaluations) == (20, 2)
+
+
+def test_a_trial_that_two_roles_want_is_paid_once():
+    rows = recorded({"trial_id": "same"}, {"trial_id": "same", "role": "final"})
+    assert [spent.role for spent in spent_by_role(rows)] == ["baseline"]
+
+
+def test_the_period_is_from_the_first_begin_to_the_last_end():
+    rows = recorded(
+        {"started_utc": "2026-01-02", "finished_utc": "2026-01-03"},
+        {"started_utc": "2026-01-01", "finished_utc": "2026-01-02"},
+    )
+    assert period(rows) == ("2026-01-01", "2026-01-03")
+    assert period(recorded({"started_utc": None, "finished_utc": None})) is None
