@@ -47,7 +47,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
 
 
 def _clear(target: Path) -> None:
-    """Remove the tables and figures of an earlier report: they may be of what is no longer there."""
+    """Remove an earlier report's tables and figures: they may be of what is no longer there."""
     for pattern in ("figures/*.svg", "figures/*.png", "tables/*.csv"):
         for path in target.glob(pattern):
             path.unlink()
