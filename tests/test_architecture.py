@@ -66,7 +66,8 @@ ARROWS = {
     "plan": {"evidence", "search", "space", "study", "timing", "workloads"},
     "replay": {"ledger", "outcome", "proposals", "pruning", "space"},
     "replay_tables": {"cli_tables", "replay"},
-    "cli_tables": {"methods", "plan", "proposals", "status", "workloads", "analysis"},
+    "cli_tables": {"methods", "plan", "proposals", "status", "workloads"},
+    "own_analysis": {"analysis"},
     "analysis_tables": {"analysis", "cli_tables", "evidence", "ledger", "search_results"},
     "search_tables": {"cli_tables", "proposals", "space"},
     "cli_searches": {
@@ -74,7 +75,7 @@ ARROWS = {
     },
     "cli": {
         "analysis", "analysis_tables", "cli_searches", "cli_tables", "driver", "fork_server",
-        "ledger", "plan", "runner", "signals", "status", "study", "study_file", "workloads",
+        "ledger", "own_analysis", "plan", "runner", "signals", "status", "study", "study_file", "workloads",
     },
     "analysis": {"evidence", "ledger"},
 }  # fmt: skip

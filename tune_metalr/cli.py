@@ -118,7 +118,8 @@ def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
 @app.command()
 def status(results: ResultsPath) -> None:
     """Show how far a study is, and the command that completes it."""
-    from tune_metalr.cli_tables import check_analysis, plain_console, print_status
+    from tune_metalr.cli_tables import plain_console, print_status
+    from tune_metalr.own_analysis import check_analysis
 
     check_analysis()
     from tune_metalr.analysis_tables.development import print_development
@@ -139,7 +140,8 @@ def budgets(
     ] = None,
 ) -> None:
     """Show what methods scored and cost, and how much tuning a baseline needs to catch up."""
-    from tune_metalr.cli_tables import check_analysis, plain_console
+    from tune_metalr.cli_tables import plain_console
+    from tune_metalr.own_analysis import check_analysis
 
     check_analysis()
     from tune_metalr.analysis_tables.budgets import print_budgets
@@ -160,7 +162,7 @@ def report(
     ] = None,
 ) -> None:
     """Write one page that shows everything: index.html, report.md, tables and figures."""
-    from tune_metalr.cli_tables import check_analysis
+    from tune_metalr.own_analysis import check_analysis
 
     check_analysis()
     from analysis.report.report import write_report
@@ -186,7 +188,8 @@ def compare(
     ] = None,
 ) -> None:
     """Compare the methods of a study seed by seed, or two ledgers trial by trial."""
-    from tune_metalr.cli_tables import check_analysis, plain_console
+    from tune_metalr.cli_tables import plain_console
+    from tune_metalr.own_analysis import check_analysis
 
     check_analysis()
     from analysis.load import load_choices
@@ -237,7 +240,8 @@ def _run(study: Path, **options: Any) -> int:
     with ExitStack() as started:
         server = None if options["address"] else started.enter_context(ForkServer())
         # While it imports torch, this process imports the rest.
-        from tune_metalr.cli_tables import check_analysis, plain_console
+        from tune_metalr.cli_tables import plain_console
+        from tune_metalr.own_analysis import check_analysis
         from tune_metalr.runner import RunOptions, run_study
 
         check_analysis()  # now, not after hours of training

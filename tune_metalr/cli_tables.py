@@ -1,13 +1,11 @@
 """The tables that commands print."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tune_metalr.errors import UserError
 from tune_metalr.methods import AVERAGING, CONTROLLERS, DEFAULT_LR, OPTIMIZERS, SCHEDULES
 from tune_metalr.methods.presets import PRESETS
 from tune_metalr.plan import Plan
@@ -39,23 +37,6 @@ def table(texts: Iterable[str], numbers: Iterable[str]) -> Table:
     for name in numbers:
         made.add_column(name, justify="right", overflow="fold")
     return made
-
-
-def check_analysis() -> None:
-    """Make sure that `analysis` is this project's own package.
-
-    Raises:
-        UserError: Another package of that name comes first.
-    """
-    import analysis
-    import tune_metalr
-
-    found = Path(analysis.__file__ or "").parent
-    if found != Path(tune_metalr.__file__).parents[1] / "analysis":
-        raise UserError(
-            f"another package called 'analysis' ({found}) hides ours; run from another folder or "
-            f"remove it from PYTHONPATH"
-        )
 
 
 def print_status(status: StudyStatus, command: str, console: Console) -> None:

@@ -26,7 +26,7 @@ RULE = "#c9ced6"
 
 _TITLE = "figure-title"
 _TITLE_POINTS = 18
-_PNG_DPI = 150
+_PNG_DPI = 130
 _PANEL_INCHES = (3.7, 2.9)
 _FACET_INCHES = (1.8, 1.15)
 _MOST_FACETS_ABREAST = 5
@@ -174,6 +174,9 @@ def _draw_panel(axes: Axes, panel: Panel, styles: Styles) -> None:
     axes.set_title(panel.title, fontsize=9, loc="left", y=1.0)  # to look for a place takes long
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
+    # To measure every tick's label for their places takes a tenth of the time.
+    axes.xaxis.set_label_coords(0.5, -0.11)
+    axes.yaxis.set_label_coords(-0.13, 0.5)
     _set_axes(axes, panel)
 
 
@@ -302,5 +305,7 @@ def _svg(canvas: Figure) -> str:
 
 def _png(canvas: Figure) -> bytes:
     out = io.BytesIO()
-    canvas.savefig(out, format="png", dpi=_PNG_DPI, facecolor="white")
+    canvas.savefig(
+        out, format="png", dpi=_PNG_DPI, facecolor="white", pil_kwargs={"compress_level": 2}
+    )
     return out.getvalue()
