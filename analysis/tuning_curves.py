@@ -1,16 +1,15 @@
 """What tuning buys as curves with bands: over trials, gradient evaluations and seconds."""
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from analysis.arrays import FloatArray
 from analysis.bands import simultaneous_band
 from analysis.budgets import TRIALS_PER_BUDGET, Curve
 from analysis.catching_up import cost_curve, trial_curve
-from analysis.scores import floors
-from analysis.searches import TunedBaseline, tuned_baselines
+from analysis.searches import TunedBaseline
 from tune_metalr.evidence import FEWEST_REPEATS
 
 UNITS = ("trials", "gradient evaluations", "device-seconds")
@@ -39,22 +38,16 @@ class TuningCurves(NamedTuple):
     """Whether bands are the extremes over too few repeats of an adaptive search."""
 
 
-def tuning_curves(trials: pd.DataFrame, searches: pd.DataFrame) -> list[TuningCurves]:
+def tuning_curves(
+    baselines: Iterable[TunedBaseline], floor: Mapping[str, float]
+) -> list[TuningCurves]:
     """Return the curves of every tuned baseline that has enough trials.
 
     Args:
-        trials: Of `load_trials`.
-        searches: Of `load_searches`.
-
-    Raises:
-        UserError: A search has two proposals of one index.
+        baselines: Of `tuned_baselines`.
+        floor: What a trial without a score counts as, by workload.
     """
-    floor = floors(trials, searches)
-    return [
-        _curves(baseline, floor[baseline.workload])
-        for baseline in tuned_baselines(searches, trials, floor)
-        if has_curve(baseline)
-    ]
+    return [_curves(each, floor[each.workload]) for each in baselines if has_curve(each)]
 
 
 def has_curve(baseline: TunedBaseline) -> bool:

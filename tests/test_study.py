@@ -31,14 +31,19 @@ def test_every_shipped_study_expands_the_same_twice(path):
 def test_the_quick_start_is_what_its_issue_says():
     wanted = expanded(REPOSITORY / "studies/quickstart.yaml")
     methods = {item.method: item.trial for item in wanted}
-    assert list(methods) == ["sgd-0.0001", "sgd-0.001", "sgd-0.01", "adam", "rmsprop"]
-    assert [methods[name].hyperparameters["lr"] for name in methods] == [
+    sgd = ["sgd-0.0001", "sgd-0.001", "sgd-0.01"]
+    assert list(methods) == [*sgd, "adam", "rmsprop", "metalr", "online-mlp"]
+    assert [methods[name].hyperparameters["lr"] for name in [*sgd, "adam", "rmsprop"]] == [
         1e-4,
         1e-3,
         1e-2,
         1e-3,
         1e-3,
     ]
+    study = load_study(REPOSITORY / "studies/quickstart.yaml").study
+    searches = expand_searches(study, without_data(study))
+    assert [(search.sampler, search.trials) for search in searches] == [("random", 16), ("tpe", 16)]
+    assert study.purpose == "development"  # the prior was fitted to digits
     assert {item.trial.seed for item in wanted} == set(range(10))
 
 

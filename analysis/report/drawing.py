@@ -1,7 +1,7 @@
 """Draws figures with seaborn, in one style, and writes them as SVG and PNG."""
 
 import io
-import re
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis import written
 from analysis.report.differences import DifferenceFigure, DifferenceRow
@@ -24,8 +24,15 @@ INK = "#1c2128"
 RULE = "#c9ced6"
 """Colours of texts and of rules, which the page replaces by its own in the dark."""
 
-_TITLE = "figure-title"
-_TITLE_POINTS = 18
+TITLE = "figure-title"
+"""Id of a figure's title in its SVG."""
+
+_FEW_DECADES = 2.0
+"""Up to which a logarithmic axis is also told between powers of ten."""
+
+TITLE_POINTS = 18
+"""Height of the title in an SVG."""
+
 _PNG_DPI = 130
 _PANEL_INCHES = (3.7, 2.9)
 _FACET_INCHES = (1.8, 1.15)
@@ -75,7 +82,7 @@ def drawn(figure: LineFigure | DifferenceFigure, styles: Styles) -> Images:
             canvas = draw_panels(figure.panels, styles)
         title = _shortened(figure.title, 110)
         canvas.suptitle(
-            title, x=0.01, y=1 - 0.08 / canvas.get_figheight(), ha="left", fontsize=10, gid=_TITLE
+            title, x=0.01, y=1 - 0.08 / canvas.get_figheight(), ha="left", fontsize=10, gid=TITLE
         )
         return Images(_svg(canvas), _png(canvas))
 
@@ -107,26 +114,37 @@ def draw_panels(panels: Sequence[Panel], styles: Styles) -> Figure:
 
 
 def draw_facets(panel: Panel, styles: Styles) -> Figure:
-    """Draw each series in small axes of its own, all to one scale."""
-    count = len(panel.series)
+    """Draw each series in small axes of its own, all to one scale; levels in all of them."""
+    levels = [series for series in panel.series if series.is_level]
+    single = [series for series in panel.series if not series.is_level]
+    count = len(single)
     columns = min(_MOST_FACETS_ABREAST, max(2, count))
     canvas, every = _grid(
         -(-count // columns),
         columns,
         size=_FACET_INCHES,
-        margins=(_LEFT, 0.15, _BOTTOM, _TOP + 0.1),
+        margins=(_LEFT, 0.15, _BOTTOM, _TOP + 0.25),
         gap=0.2,
         is_shared=True,
     )
-    for axes, series in zip(every, panel.series, strict=False):
-        _draw_series(axes, series, styles[series.name], panel)
+    for axes, series in zip(every, single, strict=False):
+        for drawn_series in (*levels, series):
+            _draw_series(axes, drawn_series, styles[drawn_series.name], panel)
         axes.set_title(_shortened(series.name), fontsize=8, loc="left", y=1.0, pad=3)
     _set_axes(every[0], panel)
     for place, axes in enumerate(every):
         axes.set_axis_on() if place < count else axes.set_axis_off()
         axes.tick_params(labelbottom=place + columns >= count, labelleft=place % columns == 0)
-    canvas.supxlabel(panel.x_label, fontsize=9, y=0.03)
+    height = canvas.get_figheight()
+    canvas.supxlabel(panel.x_label, fontsize=9, y=0.08 / height, va="bottom")
     canvas.supylabel(panel.y_label, fontsize=9, x=0.01)
+    if levels:
+        handles = [_handle(series.name, styles) for series in levels]
+        top = 1 - 0.25 / height
+        canvas.legend(
+            handles=handles, loc="upper left", bbox_to_anchor=(0.0, top), ncols=4, fontsize=8,
+            frameon=False,
+        )  # fmt: skip
     return canvas
 
 
@@ -145,27 +163,6 @@ def draw_differences(figure: DifferenceFigure, styles: Styles) -> Figure:
     axes.set_xlabel(f"percentage points above or below {_shortened(figure.reference)}")
     axes.grid(axis="y", visible=False)
     return canvas
-
-
-def inline_svg(svg: str) -> str:
-    """Return an SVG for a page: its colours follow the page's, its groups tell their methods.
-
-    Ids of groups are dropped: several figures on one page have the same.
-    """
-    body = svg[svg.index("<svg") :]
-    body = re.sub(rf'<g id="{_TITLE}">.*?</g>', "", body, flags=re.DOTALL)  # the page has its own
-    body = re.sub(r'viewBox="0 0 (\S+) (\S+)"', _without_title, body, count=1)
-    body = re.sub(r'<g id="method-(\d+)"', r'<g data-method="\1"', body)
-    body = re.sub(r'<g id="[^"]*"', "<g", body)
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
-    body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
-    return body.replace(INK, "currentColor").replace(RULE, "var(--rule)")
-
-
-def _without_title(match: re.Match[str]) -> str:
-    width, height = match.groups()
-    return f'viewBox="0 {_TITLE_POINTS} {width} {float(height) - _TITLE_POINTS:g}"'
 
 
 def _draw_panel(axes: Axes, panel: Panel, styles: Styles) -> None:
@@ -218,6 +215,9 @@ def _set_axes(axes: Axes, panel: Panel) -> None:
         if is_log:
             set_scale("log")
             axis.set_minor_locator(NullLocator())
+            low, high = sorted(axis.get_view_interval())
+            between = (1.0, 2.0, 5.0) if math.log10(high / low) < _FEW_DECADES else (1.0,)
+            axis.set_major_locator(LogLocator(subs=between, numticks=9))
             axis.set_major_formatter(FuncFormatter(_plain_number))
     if panel.y_range:
         axes.set_ylim(panel.y_range)
@@ -226,7 +226,9 @@ def _set_axes(axes: Axes, panel: Panel) -> None:
 
 
 def _plain_number(value: float, _: object) -> str:
-    return f"{value:.0e}".replace("e-0", "e-") if value < 0.01 else written.compact(value)
+    if value < 0.01:
+        return f"{value:.0e}".replace("e-0", "e-")
+    return f"{value:g}" if value < 10 else written.compact(value)
 
 
 def _grid(

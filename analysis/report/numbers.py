@@ -74,7 +74,7 @@ def compute(data: StudyData) -> Numbers:
         controllers=_controllers(data),
         baselines=baselines,
         answers=catching_up(trials, searches),
-        curves=tuning_curves(trials, searches),
+        curves=tuning_curves(baselines, floor),
         family=family,
         why_no_family=why_no_family,
         overall=overall(trials, family.reference, alpha=data.choices.alpha) if family else None,

@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from analysis.report import table
 from analysis.report.charts import chart
-from analysis.report.drawing import Images, Styles, inline_svg
+from analysis.report.drawing import Images, Styles
+from analysis.report.inline import inline_svg
 from analysis.report.lines import LineFigure
 from analysis.report.section import Section
 

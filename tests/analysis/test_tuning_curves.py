@@ -5,6 +5,8 @@ import pytest
 
 from analysis.budgets import independent_curve
 from analysis.load import load_searches, load_trials
+from analysis.scores import floors
+from analysis.searches import tuned_baselines
 from analysis.tuning_curves import UNITS, tuning_curves
 from tests.ledgers import MadeUpLedger
 from tune_metalr.trial import Status
@@ -14,7 +16,9 @@ SCORES = [float(v) for v in np.random.default_rng(0).uniform(0.2, 0.6, 32)]
 
 def curves(ledger):
     folder = ledger.finish()
-    return tuning_curves(load_trials(folder), load_searches(folder))
+    trials, searches = load_trials(folder), load_searches(folder)
+    floor = floors(trials, searches)
+    return tuning_curves(tuned_baselines(searches, trials, floor), floor)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 
 from analysis.intervals import Interval
 from analysis.report.differences import DifferenceFigure, DifferenceRow
-from analysis.report.drawing import INK, drawn, inline_svg
+from analysis.report.drawing import INK, drawn
+from analysis.report.inline import inline_svg
 from analysis.report.lines import LineFigure, Panel, line
 from analysis.report.styles import styles
 
