@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from analysis.across import FEWEST_BLOCKS, Ranking, rank_methods
 from analysis.arrays import FloatArray
 from analysis.best_of_n import incumbents
 from analysis.budgets import mean_of_repeats
@@ -17,6 +18,8 @@ from analysis.searches import TunedBaseline
 from analysis.stats import holm
 from analysis.tuning_curves import banded
 from tune_metalr.evidence import FEWEST_REPEATS
+
+_FEWEST_TO_RANK = 3
 
 FEWEST_TO_TEST = 2
 """Whole searches of either sampler from which on a test is made."""
@@ -46,13 +49,22 @@ class Found(NamedTuple):
     search: str
     label: str
     num_repeats: int
+    """Whole searches; independent draws are cut into as many as they make."""
     num_trials: int
-    """Of each repeat that are looked at: the shortest search of the space."""
+    """Of each search that are looked at: as many as the shortest search of the space has."""
     scores: FloatArray
     """Shape (repeats,): test accuracy of the model selected by then."""
     mean: Interval
     rank: float
     """Of the mean, 1 is the highest; ties share theirs."""
+
+
+class SamplerRanks(NamedTuple):
+    """Samplers over several workloads and spaces."""
+
+    samplers: tuple[str, ...]
+    num_blocks: int
+    ranking: Ranking
 
 
 class Pair(NamedTuple):
@@ -105,6 +117,22 @@ def pairs_of_samplers(found: Sequence[Found]) -> list[Pair]:
     return [row._replace(holm_p=float(p)) for row, p in zip(rows, adjusted, strict=True)]
 
 
+def ranks_over_spaces(found: Sequence[Found], *, alpha: float = 0.05) -> SamplerRanks | None:
+    """Return mean ranks over all workloads and spaces that the same samplers searched.
+
+    `None` for fewer than five of them, or fewer than three samplers.
+    """
+    blocks: dict[tuple[str, str], dict[str, float]] = {}
+    for row in found:
+        sampler = row.label.removeprefix(row.search).strip()
+        blocks.setdefault((row.workload, row.search), {})[sampler] = row.mean.estimate
+    samplers = tuple(sorted(set.intersection(*map(set, blocks.values())))) if blocks else ()
+    if len(blocks) < FEWEST_BLOCKS or len(samplers) < _FEWEST_TO_RANK:
+        return None
+    table = [[scores[sampler] for sampler in samplers] for scores in blocks.values()]
+    return SamplerRanks(samplers, len(blocks), rank_methods(table, alpha=alpha))
+
+
 def whole_searches(baseline: TunedBaseline) -> tuple[FloatArray, FloatArray]:
     """Return selection and deployed score by repeat, shape (repeats, n).
 
@@ -136,9 +164,8 @@ def _best_so_far(baseline: TunedBaseline) -> BestSoFar:
 
 
 def _ranked(group: list[TunedBaseline]) -> list[Found]:
-    searches = [whole_searches(baseline) for baseline in group]
-    shortest = min(selection.shape[1] for selection, _ in searches)
-    scores = [_selected(selection, score, shortest) for selection, score in searches]
+    shortest = min(length for baseline in group for length in baseline.lengths if length)
+    scores = [_selected(baseline, shortest) for baseline in group]
     ranks = stats.rankdata([-float(values.mean()) for values in scores])
     return [
         Found(
@@ -155,7 +182,19 @@ def _ranked(group: list[TunedBaseline]) -> list[Found]:
     ]
 
 
-def _selected(selection: FloatArray, score: FloatArray, budget: int) -> FloatArray:
+def _selected(baseline: TunedBaseline, budget: int) -> FloatArray:
+    """Return what each search of `budget` trials has selected at its end.
+
+    Any `budget` independent draws are a search: a long one is cut into several.
+    """
+    if baseline.is_independent:
+        whole = baseline.num_trials // budget
+        selection, score = (
+            values[0][: whole * budget].reshape(whole, budget)
+            for values in (baseline.selection, baseline.deployed)
+        )
+    else:
+        selection, score = baseline.selection, baseline.deployed
     places = incumbents(selection[:, :budget])[:, -1:]
     chosen: FloatArray = np.take_along_axis(score, places, axis=1)[:, 0]
     return chosen

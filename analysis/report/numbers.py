@@ -15,9 +15,11 @@ from analysis.samplers import (
     BestSoFar,
     Found,
     Pair,
+    SamplerRanks,
     best_so_far,
     found_by_samplers,
     pairs_of_samplers,
+    ranks_over_spaces,
 )
 from analysis.scores import floors, with_scores
 from analysis.searches import TunedBaseline, tuned_baselines
@@ -50,6 +52,7 @@ class Numbers(NamedTuple):
     best_so_far: list[BestSoFar]
     found: list[Found]
     pairs: list[Pair]
+    sampler_ranks: SamplerRanks | None
     versions: list[Recorded]
     spent: list[Spent]
     period: tuple[str, str] | None
@@ -86,6 +89,7 @@ def compute(data: StudyData) -> Numbers:
         best_so_far=best_so_far(baselines),
         found=found,
         pairs=pairs_of_samplers(found),
+        sampler_ranks=ranks_over_spaces(found, alpha=data.choices.alpha),
         versions=versions(recorded),
         spent=spent_by_role(recorded),
         period=period(recorded),

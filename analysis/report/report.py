@@ -36,11 +36,13 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     target = out or folders[0] / "report"
     if out is None:  # a folder that a user names may hold figures of others
         _clear(target)
+    # What a power cut takes can be written again: to wait for the disk 40 times helps nobody.
     for name, image in contents.images.items():
-        write_whole(target / "figures" / f"{name}.svg", image.svg.encode())
-        write_whole(target / "figures" / f"{name}.png", image.png)
+        write_whole(target / "figures" / f"{name}.svg", image.svg.encode(), durable=False)
+        write_whole(target / "figures" / f"{name}.png", image.png, durable=False)
     for table in (table for section in contents.sections for table in section.tables):
-        write_whole(target / "tables" / f"{table.name}.csv", to_csv(table).encode())
+        csv = target / "tables" / f"{table.name}.csv"
+        write_whole(csv, to_csv(table).encode(), durable=False)
     write_whole(target / "report.md", to_markdown(contents).encode())
     write_whole(target / PAGE, to_html(contents).encode())
     return target / PAGE

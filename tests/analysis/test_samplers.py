@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.intervals import Interval
 from analysis.load import load_searches, load_trials
 from analysis.samplers import (
+    Found,
     best_so_far,
     found_by_samplers,
     pairs_of_samplers,
     rank_sum_p_value,
+    ranks_over_spaces,
     whole_searches,
 )
 from analysis.scores import floors
@@ -52,6 +55,29 @@ def test_ranks_are_of_samplers_that_searched_one_space(folder):
     found = found_by_samplers(baselines(folder))
     assert {row.label: row.rank for row in found} == {"adamw random": 2, "adamw tpe": 1}
     assert found[1].mean.estimate == pytest.approx(0.52)
+
+
+def test_a_long_random_search_is_cut_into_searches_as_long_as_its_rivals(tmp_path):
+    ledger = MadeUpLedger(tmp_path / "study")
+    ledger.add_search("adamw", [0.1, 0.2, 0.4, 0.3, 0.5])
+    ledger.add_search("adamw", [0.1, 0.6], repeat=1, sampler="tpe")
+    random, tpe = found_by_samplers(baselines(ledger.finish()))
+    assert (random.num_trials, random.num_repeats) == (2, 2)
+    assert random.scores.tolist() == [0.2, 0.4]
+    assert tpe.scores.tolist() == [0.6]
+
+
+def test_ranks_take_five_spaces_and_three_samplers():
+    found = [
+        Found(f"w{block}", "s", f"s {name}", 1, 4, np.array([score]), Interval(score, 0, 1), 1)
+        for block in range(5)
+        for name, score in (("tpe", 0.6), ("random", 0.4), ("cmaes", 0.5 + 0.1 * (block == 0)))
+    ]
+    ranks = ranks_over_spaces(found)
+    assert ranks.samplers == ("cmaes", "random", "tpe")
+    assert ranks.ranking.mean_ranks == pytest.approx([1.9, 3, 1.1])
+    assert ranks_over_spaces(found[3:]) is None
+    assert ranks_over_spaces([]) is None
 
 
 def test_pairs_are_tested_on_whole_searches(folder):

@@ -100,10 +100,13 @@ def _minute(text: str) -> str:
 
 
 def _method(row: MethodSummary) -> Row:
-    role = "untuned" if row.role == Role.BASELINE else row.role
-    names = (row.workload, row.method, role)
+    names = (row.workload, row.method, _role(row.role))
     counts = (table.count(row.counts[kind]) for kind in _KINDS)
     return Row((*map(table.text, names), *counts, table.number(row.wanted)), row.method)
+
+
+def _role(role: str) -> str:
+    return "untuned" if role == Role.BASELINE else role
 
 
 def _search(baseline: TunedBaseline) -> Row:
@@ -129,7 +132,8 @@ def _reasons(data: StudyData) -> Iterator[Row]:
 def _spent(each: Spent) -> Row:
     hours = (table.number(value, f"{value:.2f}") for value in (each.device_hours, each.lost_hours))
     counts = (each.num_trials, each.gradient_evaluations, each.forward_evaluations)
-    return Row((table.text(each.role), *map(table.number, counts), *hours))
+    role = _role(each.role)
+    return Row((table.text(role), *map(table.number, counts), *hours))
 
 
 def _versions(recorded: list[Recorded]) -> Iterator[Row]:

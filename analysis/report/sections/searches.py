@@ -9,7 +9,7 @@ from analysis.report.numbers import Numbers
 from analysis.report.section import Section
 from analysis.report.study_data import StudyData
 from analysis.report.table import Column, Row, Table
-from analysis.samplers import BestSoFar, Found, Pair
+from analysis.samplers import BestSoFar, Found, Pair, SamplerRanks
 from tune_metalr.evidence import FEWEST_REPEATS
 
 _FOUND = (
@@ -114,6 +114,18 @@ def _pair(each: Pair) -> Row:
     return Row(cells, each.first)
 
 
+def _ranks(found: SamplerRanks) -> str:
+    ranking = found.ranking
+    pairs = zip(found.samplers, ranking.mean_ranks, strict=True)
+    ranks = ", ".join(f"{sampler} {rank:.2f}" for sampler, rank in pairs)
+    apart = ranking.critical_difference
+    told = "no two differ" if apart is None else f"critical difference {apart:.2f}"
+    return (
+        f"Mean ranks over {found.num_blocks} workloads and spaces: {ranks}. Friedman p "
+        f"{ranking.p_value:.3g}; {told}."
+    )
+
+
 def _notes(data: StudyData, numbers: Numbers) -> Iterator[str]:
     yield (
         "Test accuracy of the model that validation selects from the trials so far, mean over "
@@ -125,6 +137,8 @@ def _notes(data: StudyData, numbers: Numbers) -> Iterator[str]:
             "Ranks and tests are of whole searches at the number of trials that all samplers of a "
             "space have; two-sided rank-sum tests, Holm over all pairs."
         )
+    if numbers.sampler_ranks:
+        yield _ranks(numbers.sampler_ranks)
     few = [each for each in numbers.found if each.num_repeats < FEWEST_REPEATS]
     if few:
         labels = ", ".join(dict.fromkeys(each.label for each in few))
