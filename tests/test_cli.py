@@ -45,6 +45,7 @@ def ledger(tmp_path):
         "from tune_metalr.cli import app; app(['status', sys.argv[1]], standalone_mode=False)",
         "from tune_metalr.cli import app; app(['budgets', sys.argv[1]], standalone_mode=False)",
         "from tune_metalr.cli import app; app(['compare', *sys.argv[1:] * 2], standalone_mode=False)",
+        "from tune_metalr.cli import app; app(['report', sys.argv[1]], standalone_mode=False)",
         "from tune_metalr.cli import app; app(['schema'], standalone_mode=False)",
         "from tune_metalr.cli import app; app(['list', 'methods'], standalone_mode=False)",
     ],

@@ -53,6 +53,9 @@ def whole(study, tmp_path_factory) -> list[dict[str, object]]:
     assert result.returncode == 0, result.stderr
     assert "16 of 16 trials to run" in result.stdout
     assert "0 running, 4 diverged, 0 failed" in result.stdout
+    report = results / "small" / "report"
+    assert f"Look next: {report / 'index.html'}" in result.stdout
+    assert (report / "report.md").exists()
     return rows(results / "small")
 
 
@@ -126,6 +129,7 @@ def test_a_study_cut_short_by_the_clock_says_so_and_is_not_complete(tmp_path):
     result = tune_metalr("run", study, "--results", tmp_path, "--cpus", "2", "--max-hours", "1e-3")
     assert result.returncode == 1
     assert "trials have no result. To go on: tune-metalr run" in result.stdout.replace("\n", " ")
+    assert "Unfinished: " in (tmp_path / "small" / "report" / "report.md").read_text()
 
 
 def test_a_run_writes_only_where_it_may(study, tmp_path, short_temporary_folder):
