@@ -16,6 +16,8 @@ class Section(NamedTuple):
     """Of its anchor."""
     title: str
     sentences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What must be known before anything else is read."""
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()

@@ -7,7 +7,9 @@ from analysis.catching_up import CatchingUp
 from analysis.comparison import Comparison, Family
 from analysis.matching import NEVER
 from analysis.report.numbers import Numbers
+from analysis.report.study_data import StudyData
 from analysis.summary import MethodSummary
+from tune_metalr.evidence import SearchIdentity, too_small
 from tune_metalr.trial import MISSING, Role, Status
 
 _FLAGSHIP, _FIXED = "metalr", "fixed"
@@ -61,13 +63,16 @@ def percent(row: MethodSummary) -> str:
 def matching_sentence(each: CatchingUp) -> str:
     """Return how many trials a tuned baseline needs to match a method."""
     name, match = each.baseline.label, each.trials
-    ends = f"[{written.compact(match.low)}, {written.compact(match.high)}]"
+    is_single = each.is_range and each.baseline.num_repeats == 1
+    ends = f" [{written.compact(match.low)}, {written.compact(match.high)}]" * (not is_single)
     if match.budget == NEVER:
-        told = f"{name} does not match it within {_trials(match.within)} {ends}"
+        told = f"{name} does not match it within {_trials(match.within)}{ends}"
     else:
-        told = f"{name} needs {_trials(match.budget)} {ends} to match"
+        told = f"{name} needs {_trials(match.budget)}{ends} to match"
     if match.more_than:
         told += f", more than {written.compact(match.more_than)} by a one-sided 95 % bound"
+    if is_single:
+        return f"{told} (a single search: no interval)."
     return f"{told}{' (range over repeats)' if each.is_range else ''}."
 
 
@@ -86,6 +91,32 @@ def completeness(numbers: Numbers, wanted_proposals: int) -> str:
         f"Unfinished: {missing} of {wanted} trials have not been run. Every number below is of "
         f"what there is, and will change."
     )
+
+
+def warnings(data: StudyData, numbers: Numbers) -> list[str]:
+    """Return what keeps the numbers from being a claim: missing runs, few runs, development."""
+    development = sum(runs.development for runs in data.development)
+    recorded = sum(runs.recorded for runs in data.development)
+    told = (
+        completeness(numbers, data.wanted_proposals),
+        _lack(data),
+        f"Development: {development} of {recorded} recorded trials were run while a method was "
+        f"being designed on these workloads; it may have been fitted to them."
+        if development
+        else "",
+    )
+    return [sentence for sentence in told if sentence]
+
+
+def _lack(data: StudyData) -> str:
+    """Return why the study is too small for a claim; empty if it is not."""
+    untuned = data.trials[data.trials["role"] == Role.BASELINE]
+    seeds = untuned.groupby(["workload", "method"])["seed"].nunique()
+    identity = ["search", "workload", "sampler", "pruner"]
+    repeats = data.searches.drop_duplicates("search_id")[identity]
+    names = repeats.astype(object).where(repeats.notna(), None).itertuples(index=False)
+    fewest = int(seeds.min()) if len(seeds) else 0
+    return too_small(fewest, (SearchIdentity(*name) for name in names)) or ""
 
 
 def total_and_missing(numbers: Numbers, wanted_proposals: int) -> tuple[int, int]:

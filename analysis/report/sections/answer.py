@@ -2,7 +2,7 @@
 
 from analysis.report.numbers import Numbers
 from analysis.report.section import Section
-from analysis.report.sentences import answers, completeness
+from analysis.report.sentences import answers, warnings
 from analysis.report.study_data import StudyData
 from analysis.written import INTERVALS
 
@@ -13,12 +13,12 @@ _SHOWN = 8
 def section(data: StudyData, numbers: Numbers) -> Section:
     """Return what each untuned method reached, and how much tuning it replaces."""
     told = answers(numbers)
-    unfinished = completeness(numbers, data.wanted_proposals)
     nothing = "No trial of an untuned method has been run: there is no answer yet."
     return Section(
         "answer",
         "The answer",
-        sentences=tuple(filter(None, [unfinished, *(told[:_SHOWN] or [nothing])])),
+        warnings=tuple(warnings(data, numbers)),
+        sentences=tuple(told[:_SHOWN] or [nothing]),
         more=tuple(told[_SHOWN:]),
         notes=(
             f"Test accuracy, mean over seeds; a run without a score counts as guessing, or as the "

@@ -4,7 +4,13 @@ import pytest
 
 from analysis.catching_up import catching_up
 from analysis.report.numbers import compute
-from analysis.report.sentences import answers, completeness, matching_sentence, total_and_missing
+from analysis.report.sentences import (
+    answers,
+    completeness,
+    matching_sentence,
+    total_and_missing,
+    warnings,
+)
 from analysis.report.study_data import load_study_data
 from analysis.summary import summarize
 from tests.ledgers import MadeUpLedger
@@ -49,6 +55,25 @@ def test_few_repeats_are_called_a_range(ledger):
         ledger.add_search("adamw", [0.4, 0.6], sampler="tpe", repeat=repeat)
     _, numbers = numbers_of(ledger)
     assert "needs 2 trials [2, 2] to match (range over repeats)." in answers(numbers)[0]
+
+
+def test_a_single_adaptive_search_has_no_interval(ledger):
+    ledger.add_method("metalr", [0.5, 0.5, 0.51])
+    ledger.add_search("adamw", [0.4, 0.6], sampler="tpe")
+    _, numbers = numbers_of(ledger)
+    assert (
+        "adamw tpe needs 2 trials to match (a single search: no interval)." in answers(numbers)[0]
+    )
+
+
+def test_what_keeps_numbers_from_being_a_claim_is_said_first(ledger):
+    ledger.add_method("metalr", [0.5, 0.6, None], purpose="development")
+    ledger.add_search("adamw", [0.4, 0.6], sampler="tpe")
+    data, numbers = numbers_of(ledger)
+    unfinished, small, development = warnings(data, numbers)
+    assert unfinished.startswith("Unfinished: 1 of 5")
+    assert small == "Too small for a claim: 3 of 10 seeds; 1 of 10 repeats of 'adamw tpe'."
+    assert development.startswith("Development: 2 of 4 recorded trials")
 
 
 def test_without_tuning_a_method_is_held_against_the_reference(ledger):
