@@ -151,9 +151,12 @@ def wilson_interval(successes: int, trials: int, *, confidence: float = 0.95) ->
     """
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError(f"{successes} of {trials} is no share")
-    share = stats.binomtest(successes, trials)
-    ends = share.proportion_ci(confidence_level=confidence, method="wilson")
-    return Interval(successes / trials, float(ends.low), float(ends.high))
+    # In closed form: scipy's computes the exact test's p-value too, which takes 50 times as long.
+    share = successes / trials
+    z2 = float(stats.norm.ppf((1 + confidence) / 2)) ** 2
+    middle = (successes + z2 / 2) / (trials + z2)
+    half = math.sqrt(z2 * (share * (1 - share) * trials + z2 / 4)) / (trials + z2)
+    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def _t_values(drawn: FloatArray, mean: float) -> FloatArray:

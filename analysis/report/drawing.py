@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis import written
 from analysis.report.differences import DifferenceFigure, DifferenceRow
@@ -26,6 +26,8 @@ RULE = "#c9ced6"
 
 TITLE = "figure-title"
 """Id of a figure's title in its SVG."""
+
+_MOST_TICKS = 5
 
 _FEW_DECADES = 2.0
 """Up to which a logarithmic axis is also told between powers of ten."""
@@ -219,6 +221,10 @@ def _set_axes(axes: Axes, panel: Panel) -> None:
             between = (1.0, 2.0, 5.0) if math.log10(high / low) < _FEW_DECADES else (1.0,)
             axis.set_major_locator(LogLocator(subs=between, numticks=9))
             axis.set_major_formatter(FuncFormatter(_plain_number))
+        else:
+            axis.set_major_locator(
+                MaxNLocator(_MOST_TICKS, integer=panel.is_whole_x and axis is axes.xaxis)
+            )
     if panel.y_range:
         axes.set_ylim(panel.y_range)
     if panel.is_percent:

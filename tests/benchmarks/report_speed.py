@@ -117,10 +117,12 @@ def _search(workload, sampler, repeat, trials, size, rng):
 def main() -> None:
     """Measure both sizes; exit with 1 beyond a limit."""
     is_within = True
-    for size in SIZES:
+    for place, size in enumerate(SIZES):
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder) / "study"
-            make(root, size)
+            # In a process of its own: a child's peak is told to be its parent's at least.
+            code = f"from tests.benchmarks.report_speed import *; make(Path({str(root)!r}), SIZES[{place}])"
+            subprocess.run([sys.executable, "-c", code], check=True)
             seconds, cpu_seconds, peak = _measured(root)
             page = (root / "report" / "index.html").stat().st_size
         print(
