@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import websocket
@@ -41,6 +41,10 @@ class Tab:
                 assert "error" not in message, message
                 return message["result"]
             self.events.append(message)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
 
     def open(self, page: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
         """Open a file at a width, as a phone or a laptop shows it."""
@@ -100,7 +104,8 @@ def chromium():
             stderr=subprocess.DEVNULL,
         )
         try:
-            yield Tab(_address(Path(profile)))
+            with closing(Tab(_address(Path(profile)))) as tab:
+                yield tab
         finally:
             process.terminate()
             process.wait(timeout=_SECONDS)
