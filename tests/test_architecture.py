@@ -67,7 +67,9 @@ ARROWS = {
     "replay": {"ledger", "outcome", "proposals", "pruning", "space"},
     "replay_tables": {"cli_tables", "replay"},
     "cli_tables": {"methods", "plan", "proposals", "status", "workloads", "analysis"},
-    "analysis_tables": {"analysis", "cli_tables", "evidence", "ledger", "search_results"},
+    "analysis_tables": {
+        "analysis", "cli_tables", "evidence", "ledger", "methods", "search_results",
+    },
     "search_tables": {"cli_tables", "proposals", "space"},
     "cli_searches": {
         "cli_tables", "ledger", "proposals", "replay", "replay_tables", "search_tables", "signals",
