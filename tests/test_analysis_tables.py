@@ -55,6 +55,18 @@ def test_one_method_can_be_asked_for(ledger):
     assert "adam    adamw" not in tables
 
 
+def test_training_of_a_method_is_told_and_after_how_many_tasks_it_has_paid(tmp_path):
+    ledger = MadeUpLedger(tmp_path / "study", reference="adam")
+    ledger.add_method("adam", noisy(0.58))
+    ledger.add_method("ours", noisy(0.6, seed=1), controller="metalr")
+    ledger.add_search("adamw", [float(v) for v in np.linspace(0.2, 0.62, 64)])
+    output = " ".join(lines("budgets", ledger.finish()))
+    assert "'ours' was itself trained, once, for 0." in output
+    assert "Tasks after which that has paid:" in output
+    assert "against 'adamw random': " in output
+    assert "'adam' was itself trained" not in output
+
+
 def test_methods_are_compared_with_the_reference(ledger):
     output = "\n".join(lines("compare", ledger.finish()))
     assert "Against 'adam', paired by seed" in output

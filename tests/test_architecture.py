@@ -68,7 +68,9 @@ ARROWS = {
     "replay_tables": {"cli_tables", "replay"},
     "cli_tables": {"methods", "plan", "proposals", "status", "workloads"},
     "own_analysis": {"analysis"},
-    "analysis_tables": {"analysis", "cli_tables", "evidence", "ledger", "search_results"},
+    "analysis_tables": {
+        "analysis", "cli_tables", "evidence", "ledger", "methods", "search_results",
+    },
     "search_tables": {"cli_tables", "proposals", "space"},
     "cli_searches": {
         "cli_tables", "ledger", "proposals", "replay", "replay_tables", "search_tables", "signals",

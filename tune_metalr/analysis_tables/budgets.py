@@ -12,6 +12,7 @@ from analysis.catching_up import LEADS_AT, CatchingUp
 from analysis.load import load_searches, load_trials
 from analysis.summary import MethodSummary
 from analysis.written import INTERVALS, budget, number, percent, points
+from tune_metalr.analysis_tables.break_even import print_break_even
 from tune_metalr.analysis_tables.development import print_development
 from tune_metalr.cli_tables import table
 from tune_metalr.errors import UserError, nearest
@@ -36,16 +37,20 @@ def print_budgets(folder: Path, console: Console, *, method: str | None = None) 
     Raises:
         UserError: The folder holds no results, or no such method.
     """
-    columns = {*summary.COLUMNS, *catching_up.COLUMNS}
+    columns = {*summary.COLUMNS, *catching_up.COLUMNS, "controller"}
     trials = load_trials(folder, columns=columns)
     searches = load_searches(folder, columns=columns)
     if method is not None and method not in set(trials["method"]):
         raise UserError(f"unknown method '{method}'{nearest(method, set(trials['method']))}")
-    _print_methods(summary.summarize(trials), console)
+    methods = summary.summarize(trials)
+    _print_methods(methods, console)
     if searches.empty:
         console.print("No searches: a budget to match needs a study with a 'searches' section.")
     else:
-        _print_budgets(trials, searches, console, method=method)
+        rows = _print_budgets(trials, searches, console, method=method)
+        run_seconds = {(each.workload, each.method): each.device_seconds for each in methods}
+        controllers = dict(trials.dropna(subset="controller")[["method", "controller"]].to_numpy())
+        print_break_even(rows, controllers, run_seconds, console)
         for note in edge_notes(search_results(Ledger(folder))):
             console.print(f"At the edge: {note}.", soft_wrap=True)
         if lack := _lack(trials, searches):
@@ -55,8 +60,8 @@ def print_budgets(folder: Path, console: Console, *, method: str | None = None) 
 
 def _print_budgets(
     trials: pd.DataFrame, searches: pd.DataFrame, console: Console, *, method: str | None
-) -> None:
-    """Print how much tuning catches up with each method, or with one."""
+) -> list[CatchingUp]:
+    """Print how much tuning catches up with each method, or with one; return what was told."""
     answers = catching_up.catching_up(trials, searches)
     shown = [row for row in answers.rows if method in (None, row.method)]
     for workload, group in groupby(shown, key=lambda row: row.baseline.workload):
@@ -67,6 +72,7 @@ def _print_budgets(
         console.print("No budget to match yet.")
     for reason in answers.left_out:
         console.print(f"Left out: {reason}", soft_wrap=True)
+    return shown
 
 
 def _lack(trials: pd.DataFrame, searches: pd.DataFrame) -> str | None:

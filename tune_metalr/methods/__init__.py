@@ -263,6 +263,13 @@ def _controller_revision(name: str) -> str:
     return f"{controller.revision}.{_digest_of_laws(_PRIOR_FILE)}"
 
 
+def meta_training_seconds(controller: str) -> float | None:
+    """Return the CPU-seconds that the shipped controller was trained for; `None` if it was not."""
+    if not CONTROLLERS[controller].has_prior:
+        return None
+    return float(json.loads(_PRIOR_FILE.read_text())["record"]["seconds"])
+
+
 @cache
 def _digest_of_laws(file: Path) -> str:
     """Return a hash of the laws in a prior's file, which is read once, as training does."""
