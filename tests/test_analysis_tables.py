@@ -67,6 +67,13 @@ def test_training_of_a_method_is_told_and_after_how_many_tasks_it_has_paid(tmp_p
     assert "'adam' was itself trained" not in output
 
 
+def test_a_controller_of_another_version_is_no_mistake(tmp_path):
+    ledger = MadeUpLedger(tmp_path / "study", reference="adam")
+    ledger.add_method("adam", noisy(0.58), controller="of-a-later-version")
+    ledger.add_search("adamw", [float(v) for v in np.linspace(0.2, 0.62, 64)])
+    assert "was itself trained" not in " ".join(lines("budgets", ledger.finish()))
+
+
 def test_methods_are_compared_with_the_reference(ledger):
     output = "\n".join(lines("compare", ledger.finish()))
     assert "Against 'adam', paired by seed" in output

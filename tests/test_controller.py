@@ -26,8 +26,8 @@ def test_an_optimizer_that_needs_a_closure_is_refused_at_once() -> None:
 
 
 def test_what_is_no_optimizer_is_refused() -> None:
-    model = torch.nn.Linear(2, 1)
-    with pytest.raises(TypeError, match=r"wraps a torch.optim.Optimizer, not Linear\("):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 1))
+    with pytest.raises(TypeError, match=r"wraps a torch.optim.Optimizer, not Sequential$"):
         PriorController(model, 10)
 
 

@@ -35,15 +35,6 @@ def test_averages_get_batch_statistics_of_their_own(start_residual):
     assert outcome["validation_loss_curve_nats"] != plain["validation_loss_curve_nats"]
 
 
-def test_averages_give_the_same_bits_whole_and_resumed(start_residual):
-    whole = run(start_residual(**AVERAGED))
-    first = start_residual(**AVERAGED)
-    first.run_epoch()
-    second = start_residual(**AVERAGED)
-    second.load_state_dict(through_a_file(first.state_dict()))
-    assert run(second) == whole
-
-
 def schedule_free():
     return {
         "optimizer": "schedulefree.AdamWScheduleFree",
@@ -75,8 +66,8 @@ def test_evaluating_schedule_free_leaves_training_as_it_was(start_residual):
     assert outcomes[0] == pytest.approx(outcomes[1], rel=1e-5)
 
 
-def test_schedule_free_gives_the_same_bits_whole_and_resumed(start_residual):
-    changes = schedule_free()
+@pytest.mark.parametrize("changes", [AVERAGED, schedule_free()], ids=["averaged", "schedule-free"])
+def test_a_trial_gives_the_same_bits_whole_and_resumed(start_residual, changes):
     whole = run(start_residual(**changes))
     first = start_residual(**changes)
     first.run_epoch()

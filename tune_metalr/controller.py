@@ -26,7 +26,9 @@ class LearningRateController(ABC):
         if not isinstance(total_steps, int) or total_steps < 1:
             raise ValueError(f"total_steps must be at least 1, a whole number, not {total_steps}")
         if not isinstance(optimizer, torch.optim.Optimizer):
-            raise TypeError(f"a controller wraps a torch.optim.Optimizer, not {optimizer!r}")
+            raise TypeError(
+                f"a controller wraps a torch.optim.Optimizer, not {type(optimizer).__name__}"
+            )
         if _needs_closure(optimizer):
             raise ValueError(f"{type(optimizer).__name__} needs a closure in each step")
         self.optimizer = optimizer

@@ -23,12 +23,12 @@ def print_break_even(
 
     Args:
         rows: What tuning catches up with.
-        controllers: Of the untuned methods.
+        controllers: Of the untuned methods, where they are known.
         run_seconds: Device-seconds of one run, by workload and method.
         console: To print on.
     """
     for method in dict.fromkeys(row.method for row in rows):
-        seconds = meta_training_seconds(controllers[method])
+        seconds = meta_training_seconds(controllers.get(method, ""))
         if seconds is None:
             continue
         told = [
@@ -44,7 +44,7 @@ def print_break_even(
 
 
 def _tasks(row: CatchingUp, meta_seconds: float, run_seconds: float | None) -> str | None:
-    """Return the number of tasks; `None` where a cost is not known."""
+    """Return the number of tasks; `None` where the costs that are known do not tell it."""
     match = row.device_seconds
     if match is None or run_seconds is None:
         return None
@@ -54,5 +54,6 @@ def _tasks(row: CatchingUp, meta_seconds: float, run_seconds: float | None) -> s
         meta_cost=meta_seconds, tuning_cost=tuning_seconds, run_cost=run_seconds
     )
     if math.isinf(tasks):
-        return "never"
+        # A search that has not matched yet costs more than it did so far: it may still pay.
+        return None if is_never else "never"
     return f"{'at most ' * is_never}{math.ceil(tasks)}"

@@ -264,8 +264,12 @@ def _controller_revision(name: str) -> str:
 
 
 def meta_training_seconds(controller: str) -> float | None:
-    """Return the CPU-seconds that the shipped controller was trained for; `None` if it was not."""
-    if not CONTROLLERS[controller].has_prior:
+    """Return the CPU-seconds that the shipped controller was trained for.
+
+    `None` if it was not, or is another version's.
+    """
+    known = CONTROLLERS.get(controller)
+    if known is None or not known.has_prior:
         return None
     return float(json.loads(_PRIOR_FILE.read_text())["record"]["seconds"])
 

@@ -48,10 +48,12 @@ class LastMove:
         Every row counts. All weights are copied meanwhile, in place of the last move.
         """
         sample, self._sample, self._moves = self._sample, None, {}
-        with self.recorded():
-            step()
-        product = self._product(self._gradients())
-        self._sample = sample
+        try:
+            with self.recorded():
+                step()
+            product = self._product(self._gradients())
+        finally:
+            self._sample = sample
         for place, move in self._moves.items():
             seen = self._seen(move)
             self._moves[place] = move if seen is move else seen.clone()
