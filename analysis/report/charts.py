@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.arrays import FloatArray
 from analysis.report.drawing import Styles
-from analysis.report.lines import Panel, Series
+from analysis.report.lines import MOST_LEVEL_BANDS, Panel, Series
 
 _DIGITS = 5
 
@@ -22,6 +22,7 @@ def chart(panel: Panel, styles: Styles) -> dict[str, Any]:
         "stepped": panel.is_stepped,
         "whole": panel.is_whole_x,
         "wholeShare": panel.is_whole_share,
+        "mostLevelBands": MOST_LEVEL_BANDS,
         "series": [_series(series, styles) for series in panel.series],
     }
 

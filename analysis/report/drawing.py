@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from analysis import written
 from analysis.report.differences import DifferenceFigure, DifferenceRow
-from analysis.report.lines import LineFigure, Panel, Series
+from analysis.report.lines import MOST_LEVEL_BANDS, LineFigure, Panel, Series
 from analysis.report.styles import Style
 
 INK = "#1c2128"
@@ -168,8 +168,10 @@ def draw_differences(figure: DifferenceFigure, styles: Styles) -> Figure:
 
 
 def _draw_panel(axes: Axes, panel: Panel, styles: Styles) -> None:
+    is_crowded = sum(series.is_level for series in panel.series) > MOST_LEVEL_BANDS
     for series in panel.series:
-        _draw_series(axes, series, styles[series.name], panel)
+        bare = series._replace(low=None, high=None) if is_crowded and series.is_level else series
+        _draw_series(axes, bare, styles[series.name], panel)
     axes.set_title(panel.title, fontsize=9, loc="left", y=1.0)  # to look for a place takes long
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)

@@ -13,6 +13,9 @@ _ROOM = 0.15
 
 _LEAST_ROOM = 0.02
 
+MOST_LEVEL_BANDS = 4
+"""Straight lines of a panel up to which their bands are drawn: more of them hide the curves."""
+
 MOST_POINTS = 160
 """Of one line on a page: more cannot be told apart."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from analysis.catching_up import LEADS_AT, CatchingUp
 from analysis.report import table
-from analysis.report.lines import LineFigure, Panel, Series, line, with_lines
+from analysis.report.lines import MOST_LEVEL_BANDS, LineFigure, Panel, Series, line, with_lines
 from analysis.report.numbers import Numbers
 from analysis.report.section import Section
 from analysis.report.study_data import StudyData
@@ -136,7 +136,8 @@ def _explained(rows: list[CatchingUp], has_curves: bool) -> Iterator[str]:
             "Curves: expected test accuracy of the configuration that a search has selected within "
             "a budget. Bands of tuned baselines hold the whole curve with 95 %, or are the range "
             "over repeats where those are fewer than ten; of them, what lies near the lines is "
-            "shown. Straight lines need no tuning; their bands are 95 % intervals."
+            "shown. Straight lines need no tuning; their bands are 95 % intervals, drawn where at "
+            f"most {MOST_LEVEL_BANDS} such methods are shown."
         )
     if rows:
         yield (

@@ -44,9 +44,15 @@
 
   function bands(chart) {
     return chart.series
-      .map((line, at) => ({ series: [3 * at + 3, 3 * at + 2], fill: line.colour + "26", at, has: !!line.low }))
-      .filter((band) => band.has)
-      .map(({ series, fill }) => ({ series, fill }));
+      .map((line, at) => ({ series: [3 * at + 3, 3 * at + 2], line }))
+      .filter(({ line }) => line.low)
+      .map(({ series, line }) => ({ series, fill: (plot) => (isBare(chart, line, plot) ? "transparent" : line.colour + "26") }));
+  }
+
+  // The bands of many straight lines would hide the curves: fewer picked methods bring them back.
+  function isBare(chart, line, plot) {
+    const levels = chart.series.filter((each, at) => each.level && plot.series[3 * at + 1].show);
+    return line.level && levels.length > chart.mostLevelBands;
   }
 
   function axis(chart, isX) {

@@ -9,7 +9,7 @@ from analysis.intervals import Interval
 from analysis.report.differences import DifferenceFigure, DifferenceRow
 from analysis.report.drawing import INK, drawn
 from analysis.report.inline import inline_svg
-from analysis.report.lines import LineFigure, Panel, line
+from analysis.report.lines import MOST_LEVEL_BANDS, LineFigure, Panel, line
 from analysis.report.styles import styles
 
 NAMES = ["adam", "<script>alert(1)</script>", "$x_1$ & co"]
@@ -64,3 +64,15 @@ def test_drawing_leaves_the_global_style_alone():
     before = dict(mpl.rcParams)
     drawn(lines(), LOOKS)
     assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize(("count", "bands"), [(MOST_LEVEL_BANDS, 5), (MOST_LEVEL_BANDS + 1, 1)])
+def test_many_straight_lines_are_drawn_without_their_bands(count, bands):
+    names = [f"m{place}" for place in range(count)]
+    levels = [
+        line(n, [1, 9], [0.5] * 2, low=[0.4] * 2, high=[0.6] * 2, is_level=True) for n in names
+    ]
+    curve = line("tuned", [1, 9], [0.1, 0.7], low=[0.0, 0.6], high=[0.2, 0.8])
+    panel = Panel("p", "trials", "accuracy, %", (curve, *levels), is_percent=True)
+    svg = drawn(LineFigure("f", "t", (panel,)), styles(["tuned", *names])).svg
+    assert svg.count("fill-opacity: 0.15") == bands
