@@ -67,6 +67,7 @@ ARROWS = {
     "replay": {"ledger", "outcome", "proposals", "pruning", "space"},
     "replay_tables": {"cli_tables", "replay"},
     "cli_tables": {"methods", "plan", "proposals", "status", "workloads"},
+    "font_cache": {"workloads"},
     "own_analysis": {"analysis"},
     "analysis_tables": {
         "analysis", "cli_tables", "evidence", "ledger", "methods", "search_results",
@@ -76,8 +77,8 @@ ARROWS = {
         "cli_tables", "ledger", "proposals", "replay", "replay_tables", "search_tables", "signals",
     },
     "cli": {
-        "analysis", "analysis_tables", "cli_searches", "cli_tables", "driver", "fork_server",
-        "ledger", "own_analysis", "plan", "runner", "signals", "status", "study", "study_file", "workloads",
+        "analysis", "analysis_tables", "cli_searches", "cli_tables", "driver", "font_cache",
+        "fork_server", "ledger", "own_analysis", "plan", "runner", "signals", "status", "study", "study_file", "workloads",
     },
     "analysis": {"evidence", "ledger"},
 }  # fmt: skip

@@ -162,9 +162,11 @@ def report(
     ] = None,
 ) -> None:
     """Write one page that shows everything: index.html, report.md, tables and figures."""
+    from tune_metalr.font_cache import keep_font_list
     from tune_metalr.own_analysis import check_analysis
 
     check_analysis()
+    keep_font_list(results[0].parent / ".data-cache")
     from analysis.report.report import write_report
 
     with interruptible():
@@ -262,6 +264,9 @@ def _run(study: Path, **options: Any) -> int:
 def _reported(folder: Path) -> str:
     """Write the report of a run; return where it is, or why it is not: the results stay."""
     try:
+        from tune_metalr.font_cache import keep_font_list
+
+        keep_font_list(folder.parent / ".data-cache")
         from analysis.report.report import write_report
 
         return str(write_report([folder]))

@@ -22,12 +22,26 @@ class DataPlaces(NamedTuple):
 def data_places(
     data_dir: Path | None, *, fallback: Path, folders: Mapping[str, Path]
 ) -> DataPlaces:
-    """Choose the data cache: `TUNE_METALR_CACHE`, the user's cache folder, or `fallback`.
+    """Choose where data are looked for, and where they are kept.
 
-    The fallback serves where HOME cannot be written to.
+    Raises:
+        UserError: None of the folders for the cache can be written to.
     """
     if data_dir is None and (named := os.environ.get("TUNE_METALR_DATA")):
         data_dir = Path(named)
+    return DataPlaces(
+        cache_folder(fallback), data_dir.resolve() if data_dir else None, dict(folders)
+    )
+
+
+def cache_folder(fallback: Path) -> Path:
+    """Choose the cache: `TUNE_METALR_CACHE`, the user's cache folder, or `fallback`.
+
+    The fallback serves where HOME cannot be written to.
+
+    Raises:
+        UserError: None of them can be written to.
+    """
     if named := os.environ.get("TUNE_METALR_CACHE"):
         candidates = [Path(named)]
     else:
@@ -35,9 +49,7 @@ def data_places(
         candidates = [Path(home) / "tune-metalr", fallback]
     for cache in candidates:
         if _writable(cache):
-            return DataPlaces(
-                cache.resolve(), data_dir.resolve() if data_dir else None, dict(folders)
-            )
+            return cache.resolve()
     raise UserError(f"cannot write to the data cache {candidates[-1]}; set TUNE_METALR_CACHE")
 
 
