@@ -1,4 +1,4 @@
-"""Where matplotlib keeps its list of fonts: in the project's cache, as a run writes nowhere else."""
+"""Where matplotlib keeps its list of fonts: in the cache, for a run writes nowhere else."""
 
 import os
 from contextlib import suppress
