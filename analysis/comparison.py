@@ -102,7 +102,9 @@ def compare_methods(trials: pd.DataFrame, choices: AnalysisChoices) -> Family:
     found = [
         comparison
         for workload, group in scored.groupby("workload", sort=False)
-        for comparison in _workload_comparisons(str(workload), group, reference, choices.margin)
+        for comparison in _workload_comparisons(
+            str(workload), group, reference, choices.margin_on(str(workload))
+        )
     ]
     if not found:
         raise UserError(f"'{reference}' has no rival: there is nothing to compare it with")

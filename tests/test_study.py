@@ -111,6 +111,11 @@ def test_searches_and_analysis_are_typed(write_study):
     assert study.analysis.margin == 0.02
 
 
+def test_a_margin_can_differ_by_workload(write_study):
+    text = SMALL_STUDY + "analysis: {margin: {digits-cnn: 5e-3}}\n"
+    assert load_study(write_study(text)).study.analysis.margin == {"digits-cnn": 0.005}
+
+
 def test_the_json_schema_describes_every_field():
     schema = Study.model_json_schema()
     assert set(schema["properties"]) == set(Study.model_fields)
@@ -167,6 +172,10 @@ MISTAKES = {
     "a method called as a search is": ("  wide random: {optimizer: sgd, lr: 1}\nsearches:\n  wide: {optimizer: sgd, space: {lr: {uniform: [0.1, 1]}}, samplers: random, trials: 4}\n", ":1: a method and a search would both be called 'wide random'"),
     "methods of one name": ("  sgd-0.01: {optimizer: sgd, lr: 1}\n", ":1: two methods would both be called 'sgd-0.01'"),
     "an unknown reference": ("analysis: {reference: adm}\n", ":1: analysis.reference: unknown method 'adm'; known: sgd-0.001, sgd-0.01"),
+    "a margin of no size": ("analysis: {margin: 2}\n", ":9: analysis.margin: expected a number between 0 and 1, or one for each workload, not 2"),
+    "a margin that is no number": ("analysis: {margin: {digits-cnn: small}}\n", ":9: analysis.margin: expected a number, not 'small'"),
+    "a margin for another workload": ("analysis: {margin: {digit-cnn: 0.1}}\n", ":1: analysis.margin: unknown workload 'digit-cnn'; did you mean 'digits-cnn'?"),
+    "no margin for a workload": ("analysis: {margin: {}}\n", ":1: analysis.margin: nothing for 'digits-cnn'"),
     "a precision": ("precision: float16\n", ":9: precision: expected 'float32' or 'bfloat16', got 'float16'"),
     "a purpose": ("purpose: developing\n", ":9: purpose: expected 'evaluation' or 'development', got 'developing'"),
     "broken YAML": ("  x: [1,\n", "not valid YAML: "),

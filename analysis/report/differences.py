@@ -1,6 +1,6 @@
 """The figure of differences from the reference, with intervals and the margin."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from analysis.comparison import Comparison
@@ -34,13 +34,13 @@ class DifferenceFigure(NamedTuple):
 
 
 def difference_figures(
-    comparisons: Sequence[Comparison], *, margin: float, reference: str
+    comparisons: Sequence[Comparison], *, margin_on: Callable[[str], float], reference: str
 ) -> tuple[DifferenceFigure, ...]:
     """Return a figure for each workload on which anything can be compared.
 
     Args:
         comparisons: Of `compare_methods`.
-        margin: Difference in accuracy that counts as 'as good'.
+        margin_on: Difference in accuracy that counts as 'as good', by workload.
         reference: Of the comparisons.
     """
     rows: dict[str, list[DifferenceRow]] = {}
@@ -54,7 +54,7 @@ def difference_figures(
             name=f"differences-{workload}",
             title=f"{workload}: difference from {reference}, points of test accuracy",
             reference=reference,
-            margin_points=100 * margin,
+            margin_points=100 * margin_on(workload),
             rows=tuple(sorted(group, key=lambda row: -row.difference_points.estimate)),
         )
         for workload, group in rows.items()

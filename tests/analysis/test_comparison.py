@@ -63,6 +63,24 @@ def test_as_good_or_better_is_shown_not_assumed(tmp_path):
     assert row.verdict == Verdict.NON_INFERIOR
 
 
+def test_the_margin_can_be_each_workloads_own(tmp_path):
+    worse = [b + d for b, d in zip(BASE, (-0.006, -0.004) * 5, strict=True)]
+    ledger = MadeUpLedger(tmp_path)
+    for workload in ("strict", "lax"):
+        ledger.add_method("base", BASE, workload=workload)
+        ledger.add_method("rival", worse, workload=workload)
+    margins = {"strict": 0.001, "lax": 0.02}
+    family = compare_methods(
+        load_trials(ledger.finish()),
+        AnalysisChoices(reference="base", margin=margins),
+    )
+    passed = {row.workload: row.non_inferiority_p < 0.05 for row in family.comparisons}
+    assert passed == {"strict": False, "lax": True}
+    assert AnalysisChoices(margin=margins).margins_told(["lax"]) == "2 points on lax"
+    with pytest.raises(UserError, match="say nothing of 'c'"):
+        AnalysisChoices(margin=margins).margin_on("c")
+
+
 def test_holm_counts_every_comparison_of_the_family(tmp_path):
     rivals = {f"r{i}": shifted(3.0) for i in range(5)}
     rows = compared(with_base(tmp_path, **rivals))

@@ -60,7 +60,8 @@ def _print_family(family: Family, choices: AnalysisChoices, console: Console) ->
     console.print(
         f"Against '{family.reference}', paired by seed; sign-flip tests, Holm over the "
         f"{choices.family}, alpha {choices.alpha:g}. 'As good': worse by less than "
-        f"{100 * choices.margin:g} points, if at all. {INTERVALS}"
+        f"{choices.margins_told(row.workload for row in family.comparisons)}, if at all. "
+        f"{INTERVALS}"
     )
     _warn_of_comparisons(family, console)
 

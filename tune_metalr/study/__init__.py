@@ -1,5 +1,6 @@
 """A study: everything that is to be compared, as checked and typed choices."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from tune_metalr.study.fields import (
     Seed,
     Strict,
     as_list,
+    number,
     whole,
 )
 from tune_metalr.study.method_choice import Method, MethodChoice
@@ -37,13 +39,37 @@ __all__ = [
 ]
 
 
+_Margin = Annotated[Number, Field(gt=0, lt=1)]
+
+
+def _margins(value: Any) -> Any:
+    """Take one margin, or one for each workload, and tell a mistake in one line.
+
+    Of a value that may be of two kinds, pydantic would tell the mistakes of both.
+    """
+    if isinstance(value, Mapping):
+        return {name: _margin(margin) for name, margin in value.items()}
+    return _margin(value)
+
+
+def _margin(value: Any) -> float:
+    given = number(value)
+    if not isinstance(given, int | float) or not 0 < given < 1:
+        raise ValueError(
+            f"expected a number between 0 and 1, or one for each workload, not {value!r}"
+        )
+    return float(given)
+
+
 class AnalysisChoice(Strict):
     """How the results are compared."""
 
     reference: str | None = None
     """Method with which the others are compared; the first one if not given."""
-    margin: Annotated[Number, Field(gt=0, lt=1)] = 0.01
-    """Difference in accuracy that counts as 'as good as'."""
+    margin: Annotated[
+        float | dict[str, float], BeforeValidator(_margins, _Margin | dict[str, _Margin])
+    ] = 0.01
+    """Difference in accuracy that counts as 'as good as'; or one for each workload."""
     alpha: Annotated[Number, Field(gt=0, lt=1)] = 0.05
     family: Literal["workload", "study"] = "study"
     """Comparisons over which Holm's correction is made."""
@@ -131,7 +157,20 @@ class Study(Strict):
                 f"analysis.reference: unknown method '{self.analysis.reference}'"
                 f"{nearest(self.analysis.reference, names)}"
             )
+        self._check_margins()
         return self
+
+    def _check_margins(self) -> None:
+        if not isinstance(self.analysis.margin, dict):
+            return
+        names = [workload.name for workload in self.workloads]
+        for name in self.analysis.margin:
+            if name not in names:
+                raise ValueError(
+                    f"analysis.margin: unknown workload '{name}'{nearest(name, names)}"
+                )
+        if left := [name for name in names if name not in self.analysis.margin]:
+            raise ValueError(f"analysis.margin: nothing for '{left[0]}'")
 
     def _check_pruners(self) -> None:
         shortest = min(workload.epochs or self.epochs for workload in self.workloads)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from analysis import written
 from analysis.choices import AnalysisChoices
 from analysis.comparison import Comparison, Family
 from analysis.overall import Overall
@@ -49,7 +48,7 @@ def section(data: StudyData, numbers: Numbers) -> Section:
         "differences",
         "Differences",
         figures=difference_figures(
-            family.comparisons, margin=data.choices.margin, reference=family.reference
+            family.comparisons, margin_on=data.choices.margin_on, reference=family.reference
         ),
         tables=tuple(tables),
         notes=tuple(_notes(family, data.choices, numbers.overall)),
@@ -96,8 +95,8 @@ def _notes(family: Family, choices: AnalysisChoices, across: Overall | None) -> 
     yield (
         f"Paired by seed with {family.reference}; exact sign-flip tests, Holm over the "
         f"{choices.family}, alpha {choices.alpha:g}. 'As good' is a test of its own: worse by less "
-        f"than {written.number(100 * choices.margin)} "
-        f"{'point' if choices.margin == 0.01 else 'points'}, if at all. {INTERVALS}"
+        f"than {choices.margins_told(row.workload for row in family.comparisons)}, if at all. "
+        f"{INTERVALS}"
     )
     if any(row.num_pairs == 1 for row in family.comparisons):
         yield "Hollow in the figure: a single pair, of which no interval can be given."

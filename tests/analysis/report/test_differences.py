@@ -16,7 +16,7 @@ def test_rows_are_the_comparisons_in_points_the_highest_first(tmp_path):
     ledger.add_method("better", [0.60, 0.60, 0.61])
     ledger.add_method("missing", [None, None, None])
     family = compare_methods(load_trials(ledger.finish()), AnalysisChoices())
-    (figure,) = difference_figures(family.comparisons, margin=0.01, reference="adam")
+    (figure,) = difference_figures(family.comparisons, margin_on=lambda _: 0.01, reference="adam")
     assert figure.names == ["better", "worse"]
     assert figure.margin_points == 1
     by_name = {each.method: each for each in family.comparisons}
@@ -24,4 +24,6 @@ def test_rows_are_the_comparisons_in_points_the_highest_first(tmp_path):
         assert row.difference_points == pytest.approx(
             [100 * value for value in by_name[row.method].difference]
         )
-    assert difference_figures([by_name["missing"]], margin=0.01, reference="adam") == ()
+    assert (
+        difference_figures([by_name["missing"]], margin_on=lambda _: 0.01, reference="adam") == ()
+    )
