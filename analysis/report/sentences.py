@@ -94,10 +94,11 @@ def completeness(numbers: Numbers, wanted_proposals: int) -> str:
 
 
 def warnings(data: StudyData, numbers: Numbers) -> list[str]:
-    """Return what keeps the numbers from being a claim: missing runs, few runs, development."""
+    """Return what keeps numbers from being a claim: lost, missing or few runs, development."""
     development = sum(runs.development for runs in data.development)
     recorded = sum(runs.recorded for runs in data.development)
     told = (
+        _damage(data),
         completeness(numbers, data.wanted_proposals),
         _lack(data),
         f"Development: {development} of {recorded} recorded trials were run while a method was "
@@ -106,6 +107,18 @@ def warnings(data: StudyData, numbers: Numbers) -> list[str]:
         else "",
     )
     return [sentence for sentence in told if sentence]
+
+
+def _damage(data: StudyData) -> str:
+    """Return how many files of the ledger cannot be read; empty if all can."""
+    count = len(data.damaged)
+    if not count:
+        return ""
+    files = "1 file of the ledger is" if count == 1 else f"{count} files of the ledger are"
+    return (
+        f"Damaged: {files} left out, and what was in there counts as not run; the last section tells "
+        f"why. Running the study again sets such files aside and runs these trials."
+    )
 
 
 def _lack(data: StudyData) -> str:

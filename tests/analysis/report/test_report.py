@@ -180,6 +180,7 @@ def test_a_truncated_file_is_named_and_left_out(ledger):
     (folder / "trials" / "segment-0000.parquet").write_bytes(b"PAR1 and no more")
     page = write_report([folder]).read_text()
     assert "Damaged, and left out: segment-0000.parquet" in page
+    assert "Damaged: 1 file of the ledger is left out" in page
 
 
 def test_a_folder_without_a_ledger_is_one_line(tmp_path):
