@@ -116,8 +116,8 @@ def _damage(data: StudyData) -> str:
         return ""
     files = "1 file of the ledger is" if count == 1 else f"{count} files of the ledger are"
     return (
-        f"Damaged: {files} left out, and what was in there counts as not run; the last section tells "
-        f"why. Running the study again sets such files aside and runs these trials."
+        f"Damaged: {files} left out, and what was in there counts as not run; the last section "
+        f"tells why. Running the study again sets such files aside and runs these trials."
     )
 
 
