@@ -1,5 +1,6 @@
 """How much tuning each baseline needs to catch up with each method that is not tuned."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -90,12 +91,17 @@ class Answers(NamedTuple):
     """One sentence for each tuned baseline without a row."""
 
 
-def catching_up(trials: pd.DataFrame, searches: pd.DataFrame) -> Answers:
+def catching_up(
+    trials: pd.DataFrame,
+    searches: pd.DataFrame,
+    baselines: Sequence[TunedBaseline] | None = None,
+) -> Answers:
     """Return every pair of untuned method and tuned baseline, by workload.
 
     Args:
         trials: Of `load_trials`.
         searches: Of `load_searches`.
+        baselines: Of `tuned_baselines`, where they are known already.
 
     Raises:
         UserError: A search has two proposals of one index.
@@ -103,7 +109,8 @@ def catching_up(trials: pd.DataFrame, searches: pd.DataFrame) -> Answers:
     floor = floors(trials, searches)
     scored = with_scores(trials, floor)
     untuned = scored[(scored["role"] == Role.BASELINE) & scored["score"].notna()]
-    baselines = tuned_baselines(searches, trials, floor)
+    if baselines is None:
+        baselines = tuned_baselines(searches, trials, floor)
     reasons = [_left_out(baseline, set(untuned["workload"])) for baseline in baselines]
     tuned = [
         _tuned(baseline, floor[baseline.workload])

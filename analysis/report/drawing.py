@@ -2,8 +2,8 @@
 
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -299,12 +299,10 @@ def _shortened(name: str, longest: int = 28) -> str:
     return kept.replace("$", r"\$")
 
 
-@contextmanager
-def _seaborn_style(salt: str) -> Iterator[None]:
-    with mpl.rc_context(), sns.axes_style("whitegrid", _LOOK):
-        mpl.rcParams.update(_LOOK)
-        mpl.rcParams["svg.hashsalt"] = salt
-        yield
+def _seaborn_style(salt: str) -> AbstractContextManager[None]:
+    # One context: each one copies all of matplotlib's settings.
+    look: dict[Any, Any] = {**sns.axes_style("whitegrid"), **_LOOK, "svg.hashsalt": salt}
+    return mpl.rc_context(look)
 
 
 def _svg(canvas: Figure) -> str:

@@ -76,7 +76,7 @@ def compute(data: StudyData) -> Numbers:
         summaries=summarize(trials),
         controllers=_controllers(data),
         baselines=baselines,
-        answers=catching_up(trials, searches),
+        answers=catching_up(trials, searches, baselines),
         curves=tuning_curves(baselines, floor),
         family=family,
         why_no_family=why_no_family,
