@@ -108,22 +108,44 @@ def compare_methods(trials: pd.DataFrame, choices: AnalysisChoices) -> Family:
     ]
     if not found:
         raise UserError(f"'{reference}' has no rival: there is nothing to compare it with")
-    families: dict[str, list[Comparison]] = {}
-    for comparison in found:
-        name = comparison.workload if choices.family == "workload" else "study"
-        families.setdefault(name, []).append(comparison)
+    families = _families(found, choices)
     compared_workloads = {comparison.workload for comparison in found}
     return Family(
         reference=reference,
-        comparisons=[
-            _judged(comparison, choices)
-            for family in families.values()
-            for comparison in _adjusted(family)
-        ],
-        seeds_needed=seeds_needed(max(map(len, families.values())), choices.alpha),
+        comparisons=_all_judged(families, choices),
+        seeds_needed=seeds_needed(max(map(len, families)), choices.alpha),
         runs_without_score=int(_without_score(compared).sum()),
         left_out=[w for w in compared["workload"].unique() if w not in compared_workloads],
     )
+
+
+def compare_with_each(
+    trials: pd.DataFrame, method: str, choices: AnalysisChoices
+) -> list[Comparison]:
+    """Compare one untuned method with every other one, each of which is the reference once.
+
+    Verdicts are about the method: that it is as good as a rival, or better, can be one of them.
+
+    Args:
+        trials: Of `load_trials`.
+        method: As the study calls it.
+        choices: Of the study; its reference does not matter.
+    """
+    compared = trials[trials["role"] == Role.BASELINE]
+    scored = with_scores(compared, floors(trials))
+    found = [
+        comparison
+        for workload, group in scored.groupby("workload", sort=False)
+        for rival in group["method"].unique()
+        if rival != method
+        for comparison in _workload_comparisons(
+            str(workload),
+            group[group["method"].isin([method, rival])],
+            str(rival),
+            choices.margin_on(str(workload)),
+        )
+    ]
+    return _all_judged(_families(found, choices), choices)
 
 
 def _without_score(trials: pd.DataFrame) -> pd.Series:
@@ -206,6 +228,18 @@ def _comparison(
         cliffs_delta=cliffs_delta(values, base),
         verdict=Verdict.UNDECIDED,
     )
+
+
+def _families(comparisons: list[Comparison], choices: AnalysisChoices) -> list[list[Comparison]]:
+    families: dict[str, list[Comparison]] = {}
+    for comparison in comparisons:
+        name = comparison.workload if choices.family == "workload" else "study"
+        families.setdefault(name, []).append(comparison)
+    return list(families.values())
+
+
+def _all_judged(families: list[list[Comparison]], choices: AnalysisChoices) -> list[Comparison]:
+    return [_judged(comparison, choices) for family in families for comparison in _adjusted(family)]
 
 
 def _adjusted(family: list[Comparison]) -> list[Comparison]:

@@ -1,8 +1,6 @@
 """From a results folder to pandas: trials with the study's names, proposals with outcomes."""
 
-import os
 from collections.abc import Collection
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -10,21 +8,20 @@ import pyarrow as pa
 from analysis.choices import AnalysisChoices
 from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
+from tune_metalr.store import Location, below
 
 _WHOLE_NUMBERS_WITH_NULLS = {pa.int64(): pd.Int64Dtype()}.get
 
 _FROM_THE_STUDY = ("workload", "method", "seed")
 
-Folder = str | os.PathLike[str]
-
 
 def load_trials(
-    path: Folder, *, superseded: bool = False, columns: Collection[str] | None = None
+    path: Location, *, superseded: bool = False, columns: Collection[str] | None = None
 ) -> pd.DataFrame:
     """Return one row per trial of the current study, with its role and the study's names.
 
     Args:
-        path: The folder of one study, such as `results/quickstart`.
+        path: The results of one study, such as `results/quickstart` or `s3://bucket/quickstart`.
         superseded: Return the recorded trials that neither the current study nor a search of it
             wants instead. They have no role.
         columns: Of the ledger, beside those that identify a trial; all, if not given. Curves
@@ -38,7 +35,7 @@ def load_trials(
     Raises:
         UserError: The folder holds no results, or a later version's.
     """
-    ledger = Ledger(Path(path))
+    ledger = Ledger(path)
     names = None if columns is None else {*columns, *_FROM_THE_STUDY}
     wanted, trials = _frame(ledger.wanted()), _frame(ledger.trials(names).table)
     if superseded:
@@ -52,7 +49,7 @@ def load_trials(
     return joined[order]
 
 
-def load_searches(path: Folder, *, columns: Collection[str] | None = None) -> pd.DataFrame:
+def load_searches(path: Location, *, columns: Collection[str] | None = None) -> pd.DataFrame:
     """Return one row per proposal, in the order of asking, joined to its trial's outcome.
 
     Proposals of searches that the current study does not have, or beyond its number of trials, are
@@ -69,7 +66,7 @@ def load_searches(path: Folder, *, columns: Collection[str] | None = None) -> pd
     Raises:
         UserError: The folder holds no results, or a file of them is damaged.
     """
-    ledger = Ledger(Path(path))
+    ledger = Ledger(path)
     ledger.wanted()  # says in one line when this is no results folder
     names = None if columns is None else {*columns, "workload"}
     trials = _frame(ledger.trials(names).table)
@@ -78,17 +75,17 @@ def load_searches(path: Folder, *, columns: Collection[str] | None = None) -> pd
     )
 
 
-def load_choices(path: Folder) -> AnalysisChoices:
+def load_choices(path: Location) -> AnalysisChoices:
     """Return how the study wants its results to be compared; the defaults for an old ledger.
 
     Raises:
         UserError: What is recorded is unknown or out of its range.
     """
     try:
-        return AnalysisChoices().changed(**Ledger(Path(path)).analysis())
+        return AnalysisChoices().changed(**Ledger(path).analysis())
     except TypeError as error:
         raise UserError(
-            f"{Path(path) / 'run.json'} says in a way unknown to this version how to compare "
+            f"{below(path, 'run.json')} says in a way unknown to this version how to compare "
             f"results; run the study again"
         ) from error
 

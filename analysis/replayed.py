@@ -1,6 +1,7 @@
 """Replayed searches, as `tune-metalr replay --csv` writes them: the best so far by sampler."""
 
-from pathlib import Path
+import io
+from fnmatch import fnmatch
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 
 from analysis.arrays import FloatArray
 from tune_metalr.errors import UserError
+from tune_metalr.store import Location, Store, open_store
 
 PATTERN = "replay*.csv"
 """Files of a results folder in which replayed searches are looked for."""
@@ -33,21 +35,27 @@ class ReplayedCurve(NamedTuple):
     high: FloatArray
 
 
-def replayed_curves(folder: Path) -> list[ReplayedCurve]:
+def replayed_curves(results: Location) -> list[ReplayedCurve]:
     """Return the curves of every replay whose CSV lies in a results folder; none if none does.
 
     Raises:
         UserError: Such a file is not what `replay` writes.
     """
-    return [curve for path in sorted(folder.glob(PATTERN)) for curve in _curves(path)]
+    store = open_store(results)
+    names = [name for name in store.names() if fnmatch(name, PATTERN)]
+    return [curve for name in names for curve in _curves(store, name)]
 
 
-def _curves(path: Path) -> list[ReplayedCurve]:
+def _curves(store: Store, name: str) -> list[ReplayedCurve]:
     try:
-        table = pd.read_csv(path, usecols=list(_COLUMNS), keep_default_na=False)
+        table = pd.read_csv(
+            io.BytesIO(store.read(name)), usecols=list(_COLUMNS), keep_default_na=False
+        )
         numbers = table[list(_COLUMNS[3:])].apply(pd.to_numeric)
     except (ValueError, OSError) as error:
-        raise UserError(f"{path} is no file of replayed searches; move it away") from error
+        raise UserError(
+            f"{store.location}/{name} is no file of replayed searches; move it away"
+        ) from error
     table = table.assign(**{name: numbers[name] for name in numbers})
     groups = table.groupby(["workload", "sampler", "pruner"], sort=False)
     return [

@@ -6,12 +6,16 @@ from pathlib import Path
 README = Path(__file__).parents[1] / "README.md"
 
 
-def code_blocks(heading):
-    """Return the Python code below a heading, down to the next heading of its rank."""
+def section(heading):
+    """Return the text below a heading, down to the next heading of its rank."""
     text = README.read_text(encoding="utf-8")
     rank = heading.split(" ")[0]
-    section = text.split(f"\n{heading}\n")[1].split(f"\n{rank} ")[0]
-    return re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    return text.split(f"\n{heading}\n")[1].split(f"\n{rank} ")[0]
+
+
+def code_blocks(heading, language="python"):
+    """Return the code below a heading."""
+    return re.findall(rf"```{language}\n(.*?)```", section(heading), flags=re.DOTALL)
 
 
 def run(code, **names):

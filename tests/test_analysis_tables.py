@@ -5,6 +5,7 @@ import pytest
 
 from tests.conftest import tune_metalr
 from tests.ledgers import MadeUpLedger, made_up_trial, outcome
+from tune_metalr.methods import meta_training_seconds
 from tune_metalr.trial import Role, Status
 
 LONG = "a-method-with-a-name-as-long-as-some-users-will-choose-for-theirs"
@@ -61,7 +62,8 @@ def test_training_of_a_method_is_told_and_after_how_many_tasks_it_has_paid(tmp_p
     ledger.add_method("ours", noisy(0.6, seed=1), controller="metalr")
     ledger.add_search("adamw", [float(v) for v in np.linspace(0.2, 0.62, 64)])
     output = " ".join(lines("budgets", ledger.finish()))
-    assert "'ours' was itself trained, once, for 0." in output
+    hours = meta_training_seconds("metalr") / 3600
+    assert f"'ours' was itself trained, once, for {hours:.2f} " in output
     assert "Tasks after which that has paid:" in output
     assert "against 'adamw random': " in output
     assert "'adam' was itself trained" not in output

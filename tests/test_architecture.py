@@ -8,7 +8,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # Everything may import these; they import nothing of the project but each other.
-GROUND = {"trial", "seeds", "errors", "storage", "import_path"}
+GROUND = {
+    "trial", "seeds", "errors", "storage", "store", "object_store", "object_errors", "conditions",
+    "import_path",
+}  # fmt: skip
 
 ARROWS = {
     "__init__": {"as_optimizer", "batch_loss", "metalr", "workloads"},
@@ -26,12 +29,16 @@ ARROWS = {
     "lineage": {"methods"},
     "inheritance": {"checkpoints", "lineage", "training", "workloads"},
     "rows": set(),
-    "ledger": {"rows"},
-    "lock": set(),
+    "ledger": {"rows", "trial_files"},
+    "trial_files": {"rows"},
+    "holder": set(),
+    "lease": {"holder"},
+    "lock": {"holder", "lease"},
+    "compaction": {"ledger"},
     "forked_worker": set(),
     "fork_server": {"forked_worker"},
     "signals": set(),
-    "work_order": {"workloads"},
+    "work_order": {"provenance", "workloads"},
     "worker": {
         "attempts", "checkpoints", "inheritance", "ledger", "provenance", "training", "work_order",
         "workloads",
@@ -48,11 +55,27 @@ ARROWS = {
     "search_records": {"checkpoints", "ledger", "outcome"},
     "dealer": {"search"},
     "idleness": set(),
-    "ray_pool": {"dealer", "fork_server", "forked_worker", "proposals", "space", "worker", "work_order"},
-    "progress": {"dealer"},
+    "given_up": set(),
+    "ray_pool": {
+        "dealer", "fork_server", "forked_worker", "losses", "proposals", "space", "worker",
+        "work_order",
+    },
+    "losses": set(),
+    "submitted": set(),
+    "command_line": set(),
+    "progress_view": {"dealer"},
+    "progress_feed": {"dealer", "progress_view"},
+    "progress": {"dealer", "losses", "progress_feed", "progress_view", "submitted"},
+    "jobs": {
+        "command_line", "fork_server", "progress", "progress_feed", "provenance", "ray_pool", "study",
+        "study_file", "submitted",
+    },
+    "cli_jobs": {
+        "cli_tables", "command_line", "jobs", "progress_feed", "ray_pool", "signals",
+    },
     "driver": {
-        "attempts", "checkpoints", "dealer", "fork_server", "idleness", "ledger", "progress",
-        "provenance", "ray_pool", "signals", "work_order",
+        "attempts", "checkpoints", "compaction", "dealer", "fork_server", "given_up", "idleness",
+        "ledger", "losses", "progress", "provenance", "ray_pool", "signals", "work_order",
     },
     "runner": {
         "checkpoints", "dealer", "driver", "expansion", "fork_server", "ledger", "lock",
@@ -73,17 +96,23 @@ ARROWS = {
         "analysis", "cli_tables", "evidence", "ledger", "methods", "search_results",
     },
     "search_tables": {"cli_tables", "proposals", "space"},
+    "cli_meta": {"metalr", "provenance", "signals"},
     "cli_searches": {
         "cli_tables", "ledger", "proposals", "replay", "replay_tables", "search_tables", "signals",
     },
     "cli": {
-        "analysis", "analysis_tables", "cli_searches", "cli_tables", "driver", "font_cache",
-        "fork_server", "ledger", "own_analysis", "plan", "runner", "signals", "status", "study", "study_file", "workloads",
+        "analysis", "analysis_tables", "cli_jobs", "cli_meta", "cli_searches", "cli_tables",
+        "command_line", "driver", "font_cache", "fork_server", "ledger", "own_analysis", "plan",
+        "runner", "signals", "status", "study", "study_file", "submitted", "workloads",
     },
     "analysis": {"evidence", "ledger"},
 }  # fmt: skip
 
-ONLY_IN = {"ray": {"ray_pool"}, "optuna": {"proposals"}, "typer": {"cli", "cli_searches"}}
+ONLY_IN = {
+    "ray": {"ray_pool"},
+    "optuna": {"proposals"},
+    "typer": {"cli", "cli_jobs", "cli_meta", "cli_searches"},
+}
 WITHOUT_TORCH = {*ARROWS} - {
     "as_optimizer",
     "batch_loss",

@@ -1,8 +1,9 @@
-from tune_metalr.checkpoints import Checkpoints, Interval
+from tune_metalr.checkpoints import Checkpoints, Interval, files_of
+from tune_metalr.store import FolderStore
 
 
 def test_the_last_state_comes_back(tmp_path):
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = Checkpoints(FolderStore(tmp_path))
     assert checkpoints.load("t") is None
     checkpoints.save("t", b"one")
     checkpoints.save("t", b"two")
@@ -12,19 +13,19 @@ def test_the_last_state_comes_back(tmp_path):
 
 
 def test_a_torn_checkpoint_is_no_checkpoint(tmp_path):
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = Checkpoints(FolderStore(tmp_path))
     checkpoints.save("t", b"a state")
-    path = checkpoints.files("t").state
+    path = tmp_path / files_of("t").state
     for damaged in (path.read_bytes()[:-1], b"", b"short"):
         path.write_bytes(damaged)
         assert checkpoints.load("t") is None
 
 
 def test_only_unfinished_trials_are_kept(tmp_path):
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = Checkpoints(FolderStore(tmp_path))
     for name in ("done", "open"):
         checkpoints.save(name, b"state")
-        checkpoints.files(name).attempts.write_text("{}")
+        (tmp_path / files_of(name).attempts).write_text("{}")
     (tmp_path / ".writing-ab-x.checkpoint").write_bytes(b"half")
     checkpoints.sweep(finished={"done"})
     assert checkpoints.trial_ids() == ["open"]

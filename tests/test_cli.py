@@ -51,7 +51,7 @@ def ledger(tmp_path):
     ],
 )
 def test_looking_at_results_needs_neither_torch_ray_nor_optuna(ledger, code):
-    result = python(code, ledger.root)
+    result = python(code, ledger.store.root)
     assert result.returncode == 0, result.stderr
 
 
@@ -66,7 +66,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_status_counts_cells_and_names_the_command_that_completes(ledger):
-    result = tune_metalr("status", ledger.root)
+    result = tune_metalr("status", ledger.store.root)
     assert result.returncode == 0
     assert "1 of 2 trials have no result" in result.stdout
     assert "tune-metalr run 'my study.yaml'" in result.stdout
@@ -130,6 +130,25 @@ def test_a_mistake_is_one_line_and_a_non_zero_exit(tmp_path, monkeypatch, text, 
     assert line in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert "Traceback" not in result.stdout
+
+
+@pytest.mark.parametrize(("package", "command"), [("typer", "run"), ("pydantic", "run")])
+def test_a_package_that_a_cluster_lacks_is_named_in_one_line(study_path, package, command):
+    code = (
+        "import runpy, sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == '{package}':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        f"sys.argv = ['tune-metalr', '{command}', {str(study_path)!r}]\n"
+        "runpy.run_module('tune_metalr', run_name='__main__')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode in (1, 2)
+    assert result.stderr == f"tune-metalr: the package '{package}' is not installed here\n"
 
 
 def test_a_mistake_of_ours_ends_the_command_though_threads_go_on():

@@ -73,6 +73,11 @@ def test_rows_that_the_study_does_not_want_are_not_counted():
     assert (dealer.num_trials, dealer.num_ended) == (2, 0)
 
 
+def test_results_of_earlier_runs_are_known_before_a_search_has_asked_for_them():
+    assert Dealer(wanted(1), {"of a search": Status.DIVERGED}).has_earlier_results
+    assert not Dealer(wanted(1), {"of a search": Status.FAILED}).has_earlier_results
+
+
 def test_a_trial_that_two_cells_want_is_dealt_once_and_counted_in_both():
     item = wanted(1, methods=("a",))[0]
     dealer = Dealer([item, item._replace(method="b")], {})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tune_metalr.errors import first_line, nearest
+from tune_metalr.errors import first_line, nearest, without_secrets
 
 LINES = {
     "one line": (ValueError("no such file"), "no such file"),
@@ -29,3 +29,8 @@ def test_the_nearest_word_is_told_or_all_of_them():
 def test_of_a_module_only_a_near_name_is_told():
     assert nearest("Adamm", ["SGD", "Adam"], module="optim") == "; did you mean 'optim.Adam'?"
     assert nearest("Lion", ["SGD", "Adam"], module="optim") == ""
+
+
+def test_a_url_is_told_without_who_asks():
+    told = 'cannot reach "https://user:word@host:9000/a" nor s3://bucket/x for a@b'
+    assert without_secrets(told) == 'cannot reach "https://host:9000/a" nor s3://bucket/x for a@b'

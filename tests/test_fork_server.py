@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -55,9 +56,10 @@ def server_process():
     """Return the server; for a moment after its start it still has this process's name."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        children = psutil.Process().children()
-        if found := [p for p in children if "fork_server" in str(p.cmdline())]:
-            return found[0]
+        for child in psutil.Process().children():
+            with suppress(psutil.ZombieProcess):  # another test's, which has ended
+                if "fork_server" in str(child.cmdline()):
+                    return child
         time.sleep(0.02)
     raise AssertionError("the server was not started")
 

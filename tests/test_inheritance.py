@@ -9,7 +9,7 @@ import torch
 
 from tune_metalr import inheritance as inheritance_module
 from tune_metalr import worker
-from tune_metalr.checkpoints import Checkpoints
+from tune_metalr.checkpoints import Checkpoints, files_of
 from tune_metalr.inheritance import Inheritance, packed, unpacked
 from tune_metalr.ledger import Ledger
 from tune_metalr.lineage import first_round, next_round
@@ -40,7 +40,7 @@ def order(tmp_path, places):
     ledger = Ledger(tmp_path / "results")
     ledger.create()
     return WorkOrder(
-        ledger.root, places, checkpoint_seconds=1e9, project_commit=None, import_folder=Path()
+        ledger.store, places, checkpoint_seconds=1e9, project_commit=None, import_folder=Path()
     )
 
 
@@ -137,7 +137,7 @@ def test_a_lost_parent_is_made_again_bit_for_bit(order, lineage, tmp_path, lost)
     for trial in rounds[:2]:
         worker.run_trial(trial, "m", again)
     if lost == "damaged":
-        kept(again).files(rounds[1].trial_id).state.write_bytes(b"half a state")
+        kept(again).store.write(files_of(rounds[1].trial_id).state, b"half a state")
     else:
         for place in lost:
             kept(again).remove(rounds[place].trial_id)
@@ -200,7 +200,7 @@ def test_what_diverges_leaves_nothing_and_its_child_fails(order, lineage):
 def test_a_whole_run_keeps_and_inherits_nothing(order, lineage, monkeypatch):
     monkeypatch.setattr(inheritance_module, "packed", None)
     assert worker.run_trial(whole_run(lineage()[2]), "m", order) is Status.COMPLETED
-    assert not Ledger(order.results).kept.exists()
+    assert Ledger(order.results).kept.names() == []
 
 
 def test_sweeping_unfinished_trials_leaves_what_is_kept(order, lineage, places):

@@ -18,11 +18,12 @@ from tests.conftest import COMMAND, tune_metalr
 from tests.test_run import REPRODUCIBLE, STUDY, rows
 from tune_metalr.checkpoints import Checkpoints
 from tune_metalr.ledger import Ledger
+from tune_metalr.store import FolderStore
 from tune_metalr.trial import Trial
 from tune_metalr.work_order import WorkOrder
 from tune_metalr.worker import run_trial
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_nothing_is_lost_when_driver_and_workers_are_killed(tmp_path, places):
         with suppress(IndexError, psutil.Error):  # none yet, or not the one that it was
             trial_workers(process)[0].kill()
             break
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
     trials = load_trials(killer.folder)
     assert len(trials) == 60
@@ -112,7 +113,7 @@ def test_nothing_is_lost_when_driver_and_workers_are_killed(tmp_path, places):
     alone = Ledger(tmp_path / "alone")
     alone.create()
     order = WorkOrder(
-        alone.root, places, checkpoint_seconds=1000, project_commit=None, import_folder=Path()
+        alone.store, places, checkpoint_seconds=1000, project_commit=None, import_folder=Path()
     )
     for definition in resumed["definition"][:4]:
         run_trial(Trial.from_json(definition), "alone", order)
@@ -148,7 +149,7 @@ def test_a_long_trial_goes_on_from_its_last_checkpoint(tmp_path):
     process.communicate()
     wait_until_quiet(unfinished)
     (path,) = unfinished.glob("*.checkpoint")
-    state = Checkpoints(unfinished).load(path.stem)
+    state = Checkpoints(FolderStore(unfinished)).load(path.stem)
     record = torch.load(io.BytesIO(state), weights_only=True)["record"]
     result = tune_metalr(*killer.command[len(COMMAND) :], timeout=200)
     assert result.returncode == 0, result.stderr

@@ -3,11 +3,11 @@
 import pyarrow.parquet as pq
 import pytest
 
-from tune_metalr import ledger as ledger_module
 from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
 from tune_metalr.rows import IDENTITY, to_bytes, to_table
 from tune_metalr.storage import SCRATCH_PREFIX, write_whole
+from tune_metalr.store import FolderStore
 from tune_metalr.trial import COLUMNS, Role, Status, Trial, WantedTrial, identity_columns
 
 EXAMPLES = {"string": "text of {}", "int64": 1000, "float64": 0.5, "list<float64>": [0.25]}
@@ -44,7 +44,7 @@ def ledger(tmp_path):
 
 
 def files(ledger):
-    return sorted(path.name for path in (ledger.root / "trials").iterdir())
+    return sorted(path.name for path in (ledger.store.root / "trials").iterdir())
 
 
 def test_every_column_comes_back_as_it_was_written(ledger):
@@ -74,7 +74,9 @@ def test_a_column_that_is_not_declared_is_refused(ledger):
 
 def test_units_travel_with_the_file(ledger):
     ledger.record(full_row())
-    field = pq.read_schema(next((ledger.root / "trials").iterdir())).field("validation_loss_nats")
+    field = pq.read_schema(next((ledger.store.root / "trials").iterdir())).field(
+        "validation_loss_nats"
+    )
     assert field.metadata[b"unit"] == b"nats/example"
 
 
@@ -94,7 +96,7 @@ def test_a_result_replaces_a_failure_and_a_failure_never_a_result(ledger):
 def test_a_crash_between_segment_and_removal_doubles_nothing(ledger):
     for seed in range(4):
         ledger.record(full_row(seed=seed))
-    singles = {path: path.read_bytes() for path in (ledger.root / "trials").iterdir()}
+    singles = {path: path.read_bytes() for path in (ledger.store.root / "trials").iterdir()}
     ledger.compact()
     for path, data in singles.items():
         path.write_bytes(data)
@@ -104,14 +106,14 @@ def test_a_crash_between_segment_and_removal_doubles_nothing(ledger):
 def test_a_row_that_comes_while_rows_are_compacted_is_kept(ledger, monkeypatch):
     ledger.record(full_row(status=Status.FAILED))
     ledger.record(full_row(seed=1))
-    real = ledger_module.write_whole
+    real = FolderStore.write
 
-    def write_and_finish(path, data, **options):
-        real(path, data, **options)
-        monkeypatch.setattr(ledger_module, "write_whole", real)
+    def write_and_finish(store, name, data, **options):
+        real(store, name, data, **options)
+        monkeypatch.setattr(FolderStore, "write", real)
         ledger.record(full_row(status=Status.COMPLETED))
 
-    monkeypatch.setattr(ledger_module, "write_whole", write_and_finish)
+    monkeypatch.setattr(FolderStore, "write", write_and_finish)
     ledger.compact()
     assert set(ledger.statuses().values()) == {Status.COMPLETED}
 
@@ -119,14 +121,14 @@ def test_a_row_that_comes_while_rows_are_compacted_is_kept(ledger, monkeypatch):
 def test_a_reader_sees_all_rows_while_they_are_compacted(ledger, monkeypatch):
     for seed in range(5):
         ledger.record(full_row(seed=seed))
-    real = ledger_module.read_trials
+    real = FolderStore.read
 
-    def compact_first(path, columns):
-        monkeypatch.setattr(ledger_module, "read_trials", real)
+    def compact_first(store, name):
+        monkeypatch.setattr(FolderStore, "read", real)
         ledger.compact()
-        return real(path, columns)
+        return real(store, name)
 
-    monkeypatch.setattr(ledger_module, "read_trials", compact_first)
+    monkeypatch.setattr(FolderStore, "read", compact_first)
     assert ledger.trials().table.num_rows == 5
 
 
@@ -136,7 +138,7 @@ def test_a_file_that_cannot_be_read_now_is_not_damaged(ledger, monkeypatch):
     def too_many(*_, **__):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr("pyarrow.parquet.read_schema", too_many)
+    monkeypatch.setattr(FolderStore, "read", too_many)
     with pytest.raises(UserError, match="Too many open files"):
         ledger.tidy()
     assert len(files(ledger)) == 1
@@ -170,22 +172,22 @@ DAMAGE = {
 def test_a_damaged_file_is_named_set_aside_and_its_trial_is_missing(ledger, damage):
     ledger.record(full_row(seed=0))
     ledger.record(full_row(seed=1))
-    (path,) = (ledger.root / "trials").glob(f"{trial(0).trial_id}-*")
+    (path,) = (ledger.store.root / "trials").glob(f"{trial(0).trial_id}-*")
     damage(path)
     damaged = ledger.trials().damaged
     assert len(damaged) == 1
     assert ledger.statuses() == {trial(1).trial_id: Status.COMPLETED}
     assert list(ledger.tidy().values()) == list(damaged.values())
-    assert [path.name for path in (ledger.root / "set-aside").iterdir()] == list(damaged)
+    assert [path.name for path in (ledger.store.root / "set-aside").iterdir()] == list(damaged)
     assert ledger.trials().damaged == {}
     assert ledger.statuses() == {trial(1).trial_id: Status.COMPLETED}
 
 
 def test_files_of_one_name_are_both_kept_when_set_aside(ledger):
     for text in ("one", "two"):
-        (ledger.root / "trials" / "x.txt").write_text(text)
+        (ledger.store.root / "trials" / "x.txt").write_text(text)
         ledger.tidy()
-    kept = {path.read_text() for path in (ledger.root / "set-aside").iterdir()}
+    kept = {path.read_text() for path in (ledger.store.root / "set-aside").iterdir()}
     assert kept == {"one", "two"}
 
 
@@ -204,7 +206,7 @@ def test_a_worker_sees_whether_its_trial_has_a_result(ledger):
 
 
 def test_what_a_killed_writer_left_is_no_row(ledger):
-    (ledger.root / "trials" / ".writing-1234-x.parquet").write_bytes(b"half")
+    (ledger.store.root / "trials" / ".writing-1234-x.parquet").write_bytes(b"half")
     assert ledger.trials() == (to_table([], COLUMNS), {})
     assert ledger.tidy() == {}
     assert files(ledger) == []
@@ -215,7 +217,7 @@ def test_a_row_of_an_older_version_reads_with_nulls(ledger):
     lacking = {"lost_seconds", "purpose"}
     older = [column for column in COLUMNS if column.name not in lacking]
     row = {name: value for name, value in row.items() if name not in lacking}
-    path = ledger.root / "trials" / f"{row['trial_id']}.parquet"
+    path = ledger.store.root / "trials" / f"{row['trial_id']}.parquet"
     write_whole(path, to_bytes(to_table([row], older)))
     assert ledger.trials().table.to_pylist() == [row | dict.fromkeys(lacking)]
 
@@ -240,7 +242,7 @@ def test_the_study_and_what_it_wants_are_kept(ledger):
         }
     ]
     assert ledger.command() == ["tune-metalr", "run", "x"]
-    assert (ledger.root / "study.yaml").read_text() == "name: study\n"
+    assert (ledger.store.root / "study.yaml").read_text() == "name: study\n"
 
 
 def test_winners_are_added_to_what_is_wanted_and_the_rest_of_the_record_stays(ledger) -> None:
@@ -260,7 +262,7 @@ def test_no_searches_are_not_the_same_as_none_recorded(ledger) -> None:
     assert ledger.searches() is None
     ledger.write_study("name: study\n", [], [], searches=[])
     assert ledger.searches() == []
-    (ledger.root / "run.json").write_text("torn {")
+    (ledger.store.root / "run.json").write_text("torn {")
     assert ledger.searches() is None
 
 
@@ -281,7 +283,7 @@ def test_rows_of_some_trials_are_read_from_files_of_their_own(ledger) -> None:
 
 def test_a_damaged_file_is_no_row_of_its_trial(ledger) -> None:
     ledger.record(full_row(0))
-    (path,) = (ledger.root / "trials").iterdir()
+    (path,) = (ledger.store.root / "trials").iterdir()
     path.write_bytes(path.read_bytes()[:-40])
     assert ledger.single_rows([trial(0).trial_id], []) == []
 
@@ -294,7 +296,7 @@ def test_proposals_of_a_search_replace_those_before(ledger) -> None:
 
 def test_damaged_proposals_are_named_with_what_to_do(ledger) -> None:
     ledger.record_proposals("s", [{"search_id": "s", "index": 0}])
-    path = ledger.root / "proposals" / "s.parquet"
+    path = ledger.store.root / "proposals" / "s.parquet"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(UserError, match=r"s.parquet: .*delete it and run the study again"):
         ledger.proposals()
@@ -326,8 +328,42 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
 def test_what_a_killed_writer_left_is_no_proposal(ledger) -> None:
     row = {"search_id": "s", "search": "s", "workload": "w", "sampler": "random", "repeat": 0}
     ledger.record_proposals("s", [row | {"index": 0, "parameters": "{}", "trial_id": "t"}])
-    left = ledger.root / "proposals" / f"{SCRATCH_PREFIX}1234-s.parquet"
+    left = ledger.store.root / "proposals" / f"{SCRATCH_PREFIX}1234-s.parquet"
     left.write_bytes(b"half")
     assert ledger.proposals().num_rows == 1
     ledger.tidy()
     assert not left.exists()
+
+
+def test_nothing_is_seen_of_a_second_run_that_makes_sure_it_may_write(ledger, monkeypatch):
+    """It does so before it asks for the lock."""
+    seen = []
+    real = FolderStore.delete
+
+    def look_first(store, name):
+        seen.append((ledger.trials().damaged, ledger.tidy(), ledger.proposals().num_rows))
+        real(store, name)
+
+    monkeypatch.setattr(FolderStore, "delete", look_first)
+    Ledger(ledger.location).create()
+    assert seen == [({}, {}, 0)] * 3
+
+
+def test_a_damaged_file_that_is_gone_is_not_set_aside(ledger, monkeypatch):
+    (ledger.store.root / "trials" / "notes.txt").write_text("mine")
+    real = FolderStore.read
+
+    def gone_before(store, name):
+        if store.root.name == "trials":
+            raise FileNotFoundError(name)
+        return real(store, name)
+
+    monkeypatch.setattr(FolderStore, "read", gone_before)
+    assert ledger.tidy() == {}
+
+
+def test_what_killed_writers_left_is_removed_everywhere(ledger):
+    for folder in (".", "trials", "proposals"):
+        (ledger.store.root / folder / ".writing-ab-run.json").write_bytes(b"half")
+    ledger.tidy()
+    assert not list(ledger.store.root.rglob(".writing-*"))

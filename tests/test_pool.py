@@ -11,7 +11,8 @@ import pytest
 
 from tests.test_dealer import wanted
 from tune_metalr.dealer import Dealer, Idle
-from tune_metalr.ray_pool import Pool, PoolEvents, RaySession, SessionOptions
+from tune_metalr.losses import Cause, Losses
+from tune_metalr.ray_pool import Pool, PoolEvents, PoolOptions, RaySession, SessionOptions
 from tune_metalr.trial import Status, Trial
 
 pytestmark = [
@@ -29,7 +30,7 @@ class Note:
         self.folder = folder
         self.seconds = seconds
 
-    def __call__(self, trial_json: str, method: str) -> Status:
+    def __call__(self, trial_json: str, method: str, results: object) -> Status:
         (self.folder / str(os.getpid())).touch()
         time.sleep(self.seconds)
         return Status.COMPLETED
@@ -38,12 +39,12 @@ class Note:
 class KillFirst(Note):
     """Work that kills its process: the first time, or for one seed every time."""
 
-    def __call__(self, trial_json: str, method: str) -> Status:
+    def __call__(self, trial_json: str, method: str, results: object) -> Status:
         seed = Trial.from_json(trial_json).seed
         if seed == 1 or not any(self.folder.iterdir()):
             (self.folder / "killed").touch()
             os._exit(1)
-        return super().__call__(trial_json, method)
+        return super().__call__(trial_json, method, results)
 
 
 class Relatives(Note):
@@ -54,7 +55,7 @@ class Relatives(Note):
         self.driver = os.getpid()
         self.strangers = {p.pid for p in psutil.Process().children(recursive=True)}
 
-    def __call__(self, trial_json: str, method: str) -> Status:
+    def __call__(self, trial_json: str, method: str, results: object) -> Status:
         (self.folder / "parent").write_text(" ".join(psutil.Process().parent().cmdline()))
         family = psutil.Process(self.driver).children(recursive=True)
         ours = [p for p in family if p.pid not in self.strangers]
@@ -63,11 +64,11 @@ class Relatives(Note):
 
 
 class FullDisk(Note):
-    def __call__(self, trial_json: str, method: str) -> Status:
+    def __call__(self, trial_json: str, method: str, results: object) -> Status:
         raise OSError(28, "No space left on device")
 
 
-def run(work, events, *, cpus=2):
+def run(work, events, *, cpus=2, **options):
     errors = []
 
     def target():
@@ -77,7 +78,7 @@ def run(work, events, *, cpus=2):
             errors.append(error)
 
     with RaySession(SessionOptions(cpus, None, 1)) as session:
-        pool = Pool(session, work, threads_per_trial=1)
+        pool = Pool(session, work, PoolOptions(need={"CPU": 1}, **options))
         thread = threading.Thread(target=target)
         thread.start()
         thread.join()
@@ -117,30 +118,57 @@ class BatchDealer:
 def test_no_more_processes_than_cpus_across_batch_barriers(tmp_path):
     before = set(psutil.Process().children(recursive=True))
     dealer = BatchDealer(wanted(10), size=5)
-    run(Note(tmp_path, 0.3), PoolEvents(dealer.next, dealer.ended, unexpected, unexpected))
+    run(
+        Note(tmp_path, 0.3),
+        PoolEvents(dealer.next, dealer.ended, unexpected, unexpected, unexpected),
+    )
     assert not dealer.waiting
     assert len(list(tmp_path.iterdir())) == 2
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
+def test_a_long_study_takes_several_fits(tmp_path):
+    dealer = Dealer(wanted(9, methods=("a",)), {})
+    run(
+        Note(tmp_path, 0.0),
+        PoolEvents(dealer.next, dealer.ended, unexpected, unexpected, unexpected),
+        cpus=1,
+        most_trials_of_a_fit=4,
+    )
+    assert dealer.num_ended == 9
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_a_lost_worker_is_replaced_and_a_hopeless_trial_given_up(tmp_path):
     dealer = Dealer(wanted(6, methods=("a",)), {})
-    lost = []
+    losses = Losses()
+    given_up = []
 
-    def hear(trial_id, reason):
-        lost.append((dealer.wanted(trial_id).trial.seed, reason))
+    def hear(trial_id, loss):
+        if (reason := losses.hear(trial_id, loss)) is None:
+            dealer.again(trial_id)
+            return
+        given_up.append((dealer.wanted(trial_id).trial.seed, reason))
         dealer.ended(trial_id, Status.FAILED)
 
-    run(KillFirst(tmp_path, 0.05), PoolEvents(dealer.next, dealer.ended, hear, unexpected))
+    run(
+        KillFirst(tmp_path, 0.05),
+        PoolEvents(dealer.next, dealer.ended, hear, unexpected, unexpected),
+    )
     assert dealer.num_ended == 6
-    assert [seed for seed, _ in lost] == [1]
-    assert "worker" in lost[0][1]
+    ((seed, reason),) = given_up
+    assert seed == 1
+    assert reason.startswith("its worker was lost 3 times: ")
+    assert losses.count == {Cause.WORKER: losses.count[Cause.WORKER]}
 
 
 def test_an_error_of_the_machine_is_told_as_such(tmp_path):
     dealer = Dealer(wanted(1, methods=("a",)), {})
     errors = []
-    run(FullDisk(tmp_path, 0), PoolEvents(dealer.next, dealer.ended, unexpected, errors.append))
+    run(
+        FullDisk(tmp_path, 0),
+        PoolEvents(dealer.next, dealer.ended, unexpected, unexpected, errors.append),
+    )
     assert errors == ["[Errno 28] No space left on device"]
     assert dealer.num_ended == 0
 
@@ -150,7 +178,7 @@ def test_ray_starts_no_more_than_it_needs(tmp_path):
     dealer = Dealer(wanted(1, methods=("a",)), {})
     run(
         Relatives(tmp_path),
-        PoolEvents(dealer.next, dealer.ended, unexpected, unexpected),
+        PoolEvents(dealer.next, dealer.ended, unexpected, unexpected, unexpected),
     )
     assert "tune_metalr.fork_server" in (tmp_path / "parent").read_text()
     lines = (tmp_path / "family").read_text().splitlines()

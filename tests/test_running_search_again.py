@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import math
 import random
 from collections import Counter
@@ -215,6 +216,23 @@ def test_a_search_that_was_changed_under_its_old_name_is_refused(what, changes) 
     assert f"search 'wide' was begun with another {what};" in message
     assert "new name" in message
     assert f"{search.search_id}.parquet" in message
+
+
+def test_a_search_that_an_earlier_version_began_goes_on() -> None:
+    search = make_search(trials=8)
+    records = whole(search)
+    for row in records.rows[search.search_id]:
+        definition = json.loads(row["search_definition"])
+        assert definition.pop("device") is None  # unknown to it
+        row["search_definition"] = canonical_json(definition)
+    longer = dataclasses.replace(search, trials=12)
+    run_searches([longer], records)
+    columns = ("index", "trial_id", "told_value")
+    found, expected = (
+        [tuple(row[name] for name in columns) for row in each.of(longer)]
+        for each in (records, whole(longer))
+    )
+    assert found == expected
 
 
 def test_a_grid_of_other_points_is_refused_and_that_of_another_sampler_is_none() -> None:

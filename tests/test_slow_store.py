@@ -15,17 +15,17 @@ MODULE = f"""
     import time
     import numpy as np
     import torch
-    import tune_metalr.ledger
+    from tune_metalr.store import FolderStore
     from tune_metalr import PythonWorkload
 
-    write_whole = tune_metalr.ledger.write_whole
+    write = FolderStore.write
 
-    def slowly(path, data, **options):
-        if path.parent.name == "trials":
+    def slowly(store, name, data, **options):
+        if store.root.name == "trials":
             time.sleep({WRITE_SECONDS})
-        write_whole(path, data, **options)
+        write(store, name, data, **options)
 
-    tune_metalr.ledger.write_whole = slowly
+    FolderStore.write = slowly
 
     class Points(PythonWorkload):
         num_classes = 2

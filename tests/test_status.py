@@ -39,7 +39,7 @@ def test_failures_and_what_is_missing_are_named(ledger):
 
 
 def test_damaged_files_are_named(ledger):
-    (ledger.root / "trials" / "x.parquet").write_bytes(b"")
+    (ledger.store.root / "trials" / "x.parquet").write_bytes(b"")
     assert list(study_status(ledger).damaged) == ["x.parquet"]
 
 

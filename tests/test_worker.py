@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tune_metalr import worker
-from tune_metalr.checkpoints import Checkpoints
+from tune_metalr.checkpoints import Checkpoints, files_of
+from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
 from tune_metalr.training import Training
 from tune_metalr.trial import COLUMNS, Purpose, Status
@@ -23,7 +24,7 @@ def order(tmp_path, places):
     ledger = Ledger(tmp_path / "results")
     ledger.create()
     return WorkOrder(
-        ledger.root, places, checkpoint_seconds=0, project_commit=None, import_folder=Path()
+        ledger.store, places, checkpoint_seconds=0, project_commit=None, import_folder=Path()
     )
 
 
@@ -45,7 +46,7 @@ def test_a_trial_leaves_one_row_with_every_column_filled(order, make_trial):
     assert worker.run_trial(trial, "a method", order) is Status.COMPLETED
     row = row_of(order, trial)
     missing = {name for name, value in row.items() if value is None}
-    assert missing <= {"error", "project_commit"}
+    assert missing <= {"device", "error", "gpu_model", "project_commit"}
     assert row["method"] == "a method"
     assert row["attempts"] == 1
     assert row["finished_utc"] > row["started_utc"]
@@ -155,7 +156,7 @@ def test_an_error_of_the_machine_is_not_the_trials(order, make_trial, monkeypatc
 
 def test_a_damaged_checkpoint_starts_the_trial_over(order, make_trial):
     trial = make_trial()
-    unfinished(order).files(trial.trial_id).state.write_bytes(b"half a checkpoint")
+    unfinished(order).store.write(files_of(trial.trial_id).state, b"half a checkpoint")
     assert worker.run_trial(trial, "m", order) is Status.COMPLETED
 
 
@@ -163,3 +164,25 @@ def test_a_diverged_trial_is_a_result(order, make_trial):
     trial = make_trial(hyperparameters={"lr": 1e6})
     assert worker.run_trial(trial, "m", order) is Status.DIVERGED
     assert row_of(order, trial)["status"] == "diverged"
+
+
+def test_a_row_tells_of_the_code_that_made_it(order, make_trial, monkeypatch):
+    ours = dict(worker.provenance())
+    for seed, known in enumerate(("here", None)):
+        monkeypatch.setattr(worker, "provenance", lambda: ours | {"project_commit": known})  # noqa: B023
+        trial = make_trial(seed=seed)
+        worker.run_trial(trial, "m", order._replace(project_commit="driver"))
+        assert row_of(order, trial)["project_commit"] == (known or "driver")
+
+
+def test_a_node_with_other_code_than_the_drivers_is_told(order, make_trial):
+    ours = worker.code()
+    version = ours.torch_version.partition("+")[0]
+    for other, told in (
+        (ours._replace(digest="another", name="1a2b"), r"other files than the driver's 1a2b"),
+        (ours._replace(torch_version="1.0+cpu"), r"and 1\.0\+cpu at the driver"),
+    ):
+        with pytest.raises(UserError, match=told):
+            worker.run_trial(make_trial(), "m", order._replace(code=other))
+    same = ours._replace(name="1a2b-dirty", torch_version=f"{version}+cu999")
+    assert worker.run_trial(make_trial(), "m", order._replace(code=same))

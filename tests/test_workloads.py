@@ -10,12 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.conftest import REPOSITORY
 from tune_metalr.errors import UserError
 from tune_metalr.workloads import WORKLOADS, Family, Origin, Source, cache
 from tune_metalr.workloads.cache import open_arrays, prepare
 from tune_metalr.workloads.images import ImageExamples
 from tune_metalr.workloads.models import SmallCNN, SmallResNet
-from tune_metalr.workloads.places import DataPlaces, data_places
+from tune_metalr.workloads.places import DataPlaces, data_places, places_here
 from tune_metalr.workloads.task import Task
 
 TOY = Source(
@@ -236,7 +237,37 @@ def test_the_residual_network_is_small():
     assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
+def test_the_largest_network_is_as_large_as_the_readme_says():
+    model = SmallCNN(channels=3, height=32, width=32, num_classes=10)
+    count = sum(weight.numel() for weight in model.parameters())
+    assert count == 315_722
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert f"largest model has {round(count, -3):,} parameters" in readme
+
+
 def test_pooling_before_relu_is_the_same_function():
     features = torch.randn(2, 3, 8, 8)
     pool = torch.nn.functional.max_pool2d
     assert torch.equal(torch.relu(pool(features, 2)), pool(torch.relu(features), 2))
+
+
+def test_a_nodes_own_folders_come_first_for_the_cache_and_where_the_drivers_data_are_not(
+    tmp_path, monkeypatch
+):
+    driver = DataPlaces(tmp_path / "alice" / ".cache", tmp_path / "alice" / "data")
+    own = tmp_path / "fast"
+    monkeypatch.setenv("TUNE_METALR_CACHE", str(own))
+    monkeypatch.setenv("TUNE_METALR_DATA", str(tmp_path / "mirror"))
+    assert places_here(driver) == DataPlaces(own, tmp_path / "mirror")
+    (tmp_path / "alice" / "data").mkdir(parents=True)
+    assert places_here(driver) == DataPlaces(own, tmp_path / "alice" / "data")
+
+
+def test_no_folder_of_the_driver_is_made_on_a_node(tmp_path, monkeypatch):
+    monkeypatch.delenv("TUNE_METALR_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "mine"))
+    driver = DataPlaces(tmp_path / "alice" / ".cache")
+    assert places_here(driver).cache == tmp_path / "mine" / "tune-metalr"
+    assert not (tmp_path / "alice").exists()
+    driver.cache.mkdir(parents=True)
+    assert places_here(driver) == driver

@@ -1,23 +1,21 @@
 """How often a trial was begun, and how much work was lost in between.
 
-A small file stands beside the checkpoint of an unfinished trial. While an attempt lives, the
-file's modification time follows the clock; what lies between the last checkpoint and the last
-beat of a killed attempt was done in vain.
+A small object stands beside the checkpoint of an unfinished trial. While an attempt lives, it is
+written again and again; what lies between the last checkpoint and the last beat of a killed attempt
+was done in vain. Both are counted by the worker's own clock, as clocks of nodes differ.
 """
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from tune_metalr.provenance import utc_now
-from tune_metalr.storage import write_whole
+from tune_metalr.store import Store
 
-_BEAT_SECONDS = 1.0
+_LONGEST_FAREWELL_SECONDS = 5.0
 
 
 class Attempts(NamedTuple):
@@ -26,10 +24,18 @@ class Attempts(NamedTuple):
     number: int
     """Of the last attempt, from 1."""
     lost_seconds: float
+    """Of the attempts before the last."""
     started_utc: str
     """Start of the first attempt."""
-    began_unix_seconds: float
-    """Start of the last attempt."""
+    alive_seconds: float = 0.0
+    """From the start of the last attempt to its last beat."""
+    saved_seconds: float = 0.0
+    """From the start of the last attempt to its last checkpoint."""
+
+    @property
+    def lost_with_last(self) -> float:
+        """Seconds lost if the last attempt has been killed."""
+        return self.lost_seconds + max(0.0, self.alive_seconds - self.saved_seconds)
 
     def columns(self) -> dict[str, Any]:
         """Return the ledger's columns of a trial that ends now."""
@@ -40,50 +46,95 @@ class Attempts(NamedTuple):
             "finished_utc": utc_now(),
         }
 
+    def after_a_loss(self) -> "Attempts":
+        """Return the attempts so far, the last one lost."""
+        return self._replace(lost_seconds=self.lost_with_last, alive_seconds=0.0, saved_seconds=0.0)
+
+
+class Attempt:
+    """One that lives: says so now and then."""
+
+    def __init__(self, store: Store, name: str, attempts: Attempts) -> None:
+        self._store = store
+        self._name = name
+        self._attempts = attempts
+        self._start = time.monotonic()
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._beat()
+
+    @property
+    def attempts(self) -> Attempts:
+        """The count, this one included."""
+        return self._attempts
+
+    def saved(self) -> None:
+        """Hear that all work up to now is in a checkpoint."""
+        with self._lock:
+            self._attempts = self._attempts._replace(saved_seconds=self._seconds)
+        self._beat()
+
+    def live(self, over: threading.Event) -> None:
+        """Beat until all is over."""
+        while not over.wait(self._store.beat_seconds):
+            with suppress(OSError):  # the trial itself will say so
+                self._beat()
+
+    def end(self) -> None:
+        """Beat no more; a beat that is being written is not waited for."""
+        self._is_over = True
+
+    def _beat(self) -> None:
+        with self._lock:
+            if self._is_over:
+                return
+            found = read_attempts(self._store, self._name)
+            if found and found.number > self._attempts.number:
+                # This one was taken for lost, with its node, and the next one lives.
+                self._is_over = True
+                return
+            self._attempts = self._attempts._replace(alive_seconds=self._seconds)
+            write_attempts(self._store, self._name, self._attempts)
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._start
+
 
 @contextmanager
-def attempt(path: Path, checkpoint: Path) -> Iterator[Attempts]:
-    """Begin an attempt: yield the count, this one included, and keep `path` beating."""
-    now = time.time()
-    earlier = read_attempts(path)
+def attempt(store: Store, name: str) -> Iterator[Attempt]:
+    """Begin an attempt, which beats to the end of the `with` block.
+
+    Args:
+        store: Where unfinished trials are kept.
+        name: Of the object that tells of this trial's attempts.
+    """
+    earlier = read_attempts(store, name)
     if earlier is None:
-        attempts = Attempts(1, 0.0, utc_now(), now)
+        attempts = Attempts(1, 0.0, utc_now())
     else:
-        lost = max(0.0, _modified(path) - max(earlier.began_unix_seconds, _modified(checkpoint)))
-        attempts = earlier._replace(
-            number=earlier.number + 1,
-            lost_seconds=earlier.lost_seconds + lost,
-            began_unix_seconds=now,
-        )
-    write_whole(path, json.dumps(attempts._asdict()).encode(), durable=False)
+        attempts = earlier.after_a_loss()._replace(number=earlier.number + 1)
+    living = Attempt(store, name, attempts)
     over = threading.Event()
-    thread = threading.Thread(target=_beat, args=(path, over), daemon=True)
+    thread = threading.Thread(target=living.live, args=(over,), daemon=True)
     thread.start()
     try:
-        yield attempts
+        yield living
     finally:
         over.set()
-        thread.join()
+        living.end()
+        thread.join(_LONGEST_FAREWELL_SECONDS)
 
 
-def read_attempts(path: Path) -> Attempts | None:
-    """Return what the file says, or `None` if there is none that can be read."""
+def read_attempts(store: Store, name: str) -> Attempts | None:
+    """Return what is told of a trial's attempts, or `None` if nothing is that can be read."""
     try:
-        return Attempts(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        found = json.loads(store.read(name))
+        return Attempts(**{field: found[field] for field in Attempts._fields if field in found})
+    except (FileNotFoundError, ValueError, TypeError):
         return None
 
 
-def _beat(path: Path, over: threading.Event) -> None:
-    while not over.wait(_BEAT_SECONDS):
-        try:
-            os.utime(path)
-        except OSError:  # the folder has gone; the trial itself will say so
-            return
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
+def write_attempts(store: Store, name: str, attempts: Attempts) -> None:
+    """Replace what is told of a trial's attempts."""
+    store.write(name, json.dumps(attempts._asdict()).encode(), durable=False)

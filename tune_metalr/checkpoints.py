@@ -1,71 +1,71 @@
-"""Unfinished trials, kept on disk so that a killed one goes on from its last epoch."""
+"""Unfinished trials, kept beside the results: a killed one goes on from its last epoch."""
 
 import hashlib
-import shutil
 import time
-from pathlib import Path
 from typing import NamedTuple
 
-from tune_metalr.storage import remove_scratch, write_whole
+from tune_metalr.store import Store
 
 _DIGEST_BYTES = 32
 _SUFFIXES = (".checkpoint", ".attempts")
 
 
-class TrialFiles(NamedTuple):
-    """What an unfinished trial has on disk."""
+class UnfinishedNames(NamedTuple):
+    """The names of what an unfinished trial has kept."""
 
-    state: Path
-    attempts: Path
+    state: str
+    attempts: str
 
 
 class Checkpoints:
-    """One file per unfinished trial: a SHA-256 digest, then the bytes of its state."""
+    """One object per unfinished trial: a SHA-256 digest, then the bytes of its state."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, store: Store) -> None:
+        self.store = store
 
     def save(self, trial_id: str, state: bytes) -> None:
         """Replace the trial's checkpoint."""
         digest = hashlib.sha256(state).digest()
-        write_whole(self.files(trial_id).state, digest + state, durable=False)
+        self.store.write(files_of(trial_id).state, digest + state, durable=False)
 
     def load(self, trial_id: str) -> bytes | None:
         """Return the trial's last state; `None` if there is none. A damaged one is deleted."""
-        path = self.files(trial_id).state
+        name = files_of(trial_id).state
         try:
-            data = path.read_bytes()
+            data = self.store.read(name)
         except FileNotFoundError:
             return None
         digest, state = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
         if hashlib.sha256(state).digest() == digest:
             return state
-        path.unlink(missing_ok=True)
+        self.store.delete(name)
         return None
 
     def remove(self, trial_id: str) -> None:
         """Forget a trial that has ended."""
-        for path in self.files(trial_id):
-            path.unlink(missing_ok=True)
+        for name in files_of(trial_id):
+            self.store.delete(name)
 
     def trial_ids(self) -> list[str]:
         """Return the trials that were begun and have not ended."""
-        return sorted({path.stem for path in self._folder.glob("*.*") if path.suffix in _SUFFIXES})
+        names = self.store.names()
+        return sorted({name.partition(".")[0] for name in names if name.endswith(_SUFFIXES)})
 
     def sweep(self, *, finished: set[str]) -> None:
         """Delete checkpoints of finished trials and what killed writers left."""
-        remove_scratch(self._folder)
+        self.store.sweep()
         for trial_id in self.trial_ids():
             if trial_id in finished:
                 self.remove(trial_id)
 
     def clear(self) -> None:
-        """Delete everything, what killed writers left included, and the folder."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Delete everything, what killed writers left included."""
+        self.store.clear()
 
-    def files(self, trial_id: str) -> TrialFiles:
-        """Return where the trial's files are, or would be."""
-        return TrialFiles(*(self._folder / f"{trial_id}{suffix}" for suffix in _SUFFIXES))
+
+def files_of(trial_id: str) -> UnfinishedNames:
+    """Return the names of a trial's objects."""
+    return UnfinishedNames(*(f"{trial_id}{suffix}" for suffix in _SUFFIXES))
 
 
 class Interval:

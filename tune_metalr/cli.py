@@ -13,11 +13,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from tune_metalr import cli_searches
+from tune_metalr import cli_jobs, cli_meta, cli_searches
 from tune_metalr.cli_searches import ResultsPath
+from tune_metalr.command_line import command_line
 from tune_metalr.errors import UserError, first_line
 from tune_metalr.import_path import look_in
 from tune_metalr.signals import InterruptedRunError, interruptible
+from tune_metalr.store import above
+from tune_metalr.submitted import submitting_command
 
 app = typer.Typer(
     help="Compare learning-rate methods, and see how much tuning each one replaces.",
@@ -27,6 +30,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(cli_searches.app)
+app.add_typer(cli_jobs.app)
+app.add_typer(cli_meta.app)
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="A study's YAML file.")]
 DataDir = Annotated[
@@ -53,9 +58,10 @@ class Listing(StrEnum):
 @app.command()
 def run(
     study: StudyPath,
-    results: Annotated[Path, typer.Option(help="Where the study's folder is made.")] = Path(
-        "results"
-    ),
+    results: Annotated[
+        str,
+        typer.Option(help="Where the study's folder is made: a path, s3://bucket or gs://bucket."),
+    ] = "results",
     data_dir: DataDir = None,
     cpus: Cpus = None,
     address: Annotated[
@@ -69,9 +75,10 @@ def run(
     ] = _CHECKPOINT_SECONDS,
 ) -> None:
     """Run what a study still lacks. The same command goes on after any interruption."""
-    command = _command("run", str(study), results=results, data_dir=data_dir, cpus=cpus,
-                       address=address, max_hours=max_hours,
-                       checkpoint_seconds=_unless_default(checkpoint_seconds))  # fmt: skip
+    command = submitting_command() or command_line(
+        "run", str(study), results=results, data_dir=data_dir, cpus=cpus, address=address,
+        max_hours=max_hours, checkpoint_seconds=_unless_default(checkpoint_seconds),
+    )  # fmt: skip
     try:
         with interruptible() as interruption:
             exit_code = _run(
@@ -116,11 +123,20 @@ def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
 
 
 @app.command()
-def status(results: ResultsPath) -> None:
+def status(
+    results: ResultsPath,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ask this cluster: RESULTS is then the name of a study, or a job's id."),
+    ] = None,
+) -> None:
     """Show how far a study is, and the command that completes it."""
     from tune_metalr.cli_tables import plain_console, print_status
     from tune_metalr.own_analysis import check_analysis
 
+    if address is not None:
+        cli_jobs.print_job_status(str(results), address, plain_console())
+        return
     check_analysis()
     from tune_metalr.analysis_tables.development import print_development
     from tune_metalr.ledger import Ledger
@@ -152,13 +168,13 @@ def budgets(
 @app.command()
 def report(
     results: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            metavar="RESULTS...", help="Folder of one study; of several, to tell them as one."
+            metavar="RESULTS...", help="Results of one study; of several, to tell them as one."
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write; else 'report' in the first RESULTS.")
+        str | None, typer.Option(help="Folder to write; else 'report' in the first RESULTS.")
     ] = None,
 ) -> None:
     """Write one page that shows everything: index.html, report.md, tables and figures."""
@@ -166,7 +182,7 @@ def report(
     from tune_metalr.own_analysis import check_analysis
 
     check_analysis()
-    keep_font_list(results[0].parent / ".data-cache")
+    keep_font_list(above(results[0]))
     from analysis.report.report import write_report
 
     with interruptible():
@@ -178,7 +194,7 @@ def report(
 def compare(
     results: ResultsPath,
     other: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(metavar="[OTHER]", help="Second folder: pair the trials of both."),
     ] = None,
     reference: Annotated[
@@ -251,41 +267,32 @@ def _run(study: Path, **options: Any) -> int:
         end = run_study(study, RunOptions(**options, fork_server=server), console)
     from tune_metalr.analysis_tables.budgets import print_budgets
 
-    print_budgets(end.folder, console)
+    print_budgets(end.results, console)
     console.print(
-        f"Look next: {_reported(end.folder)}; tune-metalr compare {end.folder}; tune-metalr status "
-        f"{end.folder}; in Python, analysis.load.load_trials('{end.folder}') gives every trial and "
-        f"its curves.",
+        f"Look next: {_reported(end.results)}; tune-metalr compare {end.results}; tune-metalr "
+        f"status {end.results}; in Python, analysis.load.load_trials('{end.results}') gives every "
+        f"trial and its curves.",
         soft_wrap=True,
     )
     return end.exit_code
 
 
-def _reported(folder: Path) -> str:
+def _reported(results: str) -> str:
     """Write the report of a run; return where it is, or why it is not: the results stay."""
     try:
         from tune_metalr.font_cache import keep_font_list
 
-        keep_font_list(folder.parent / ".data-cache")
+        keep_font_list(above(results))
         from analysis.report.report import write_report
 
-        return str(write_report([folder]))
+        return str(write_report([results]))
     except Exception as error:  # whatever it is, it must not change how the run ends
         reason = first_line(error)
-        return f"no report ({reason}): tune-metalr report {folder} tries again"
+        return f"no report ({reason}): tune-metalr report {results} tries again"
 
 
 def _unless_default(checkpoint_seconds: float) -> float | None:
     return None if checkpoint_seconds == _CHECKPOINT_SECONDS else checkpoint_seconds
-
-
-def _command(*words: str, **options: object) -> list[str]:
-    """Return a command line of ours; options without a value are left out."""
-    command = ["tune-metalr", *words]
-    for name, value in options.items():
-        if value is not None:
-            command += [f"--{name.replace('_', '-')}", str(value)]
-    return command
 
 
 def _leave(exit_code: int) -> NoReturn:
@@ -306,6 +313,12 @@ def main() -> None:
         _leave(2)
     except InterruptedRunError as interruption:
         _leave(interruption.exit_code)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("tune_metalr", "analysis"):
+            traceback.print_exc()
+            _leave(1)
+        print(f"tune-metalr: the package '{error.name}' is not installed here", file=sys.stderr)
+        _leave(2)
     except OSError as error:  # a full disk, a folder that vanished
         where = f" ({error.filename})" if error.filename else ""
         full = "; free some space and run the same command again" * (error.errno == errno.ENOSPC)

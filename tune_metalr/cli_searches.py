@@ -7,11 +7,15 @@ import typer
 
 from tune_metalr.errors import UserError
 from tune_metalr.signals import interruptible
+from tune_metalr.store import below, is_uri
 
 app = typer.Typer()
 
 ResultsPath = Annotated[
-    Path, typer.Argument(metavar="RESULTS", help="Folder of one study, as results/quickstart.")
+    str,
+    typer.Argument(
+        metavar="RESULTS", help="Of one study: a folder, as results/quickstart, or s3://, gs://."
+    ),
 ]
 
 
@@ -30,7 +34,7 @@ def export_optuna(
     from tune_metalr.search_tables import print_export
 
     searches = read_searches(Ledger(results), COLUMNS)
-    journal = out or results / "optuna.journal"
+    journal = out or Path(below(_folder(results, "--out"), "optuna.journal"))
     export_journal(searches, journal)
     print_export(searches, journal, plain_console())
 
@@ -105,3 +109,14 @@ def replay(
     print_replay(replays, plain_console())
     if csv is not None:
         write_csv(replays, csv)
+
+
+def _folder(results: str, option: str) -> str:
+    """Return the folder of results, next to which something is written by itself.
+
+    Raises:
+        UserError: They are in object storage, so the user has to say where.
+    """
+    if is_uri(results):
+        raise UserError(f"name a file with {option}: {results} is no folder of this machine")
+    return results

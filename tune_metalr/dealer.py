@@ -132,10 +132,29 @@ class Dealer:
         if is_batch_over:
             self._later(functools.partial(self._advance, line))
 
+    def again(self, trial_id: str) -> None:
+        """Take back a trial that was dealt and whose worker was lost; it is the next to go."""
+        with self._lock:
+            if trial_id in self._running:
+                self._running.remove(trial_id)
+                self._untuned.appendleft(trial_id)
+                return
+            line = next(line for line in self._lines if trial_id in line.running)
+            line.waiting.appendleft(line.running.pop(trial_id))
+
     def wanted(self, trial_id: str) -> WantedTrial:
         """Return a trial that was dealt by its id."""
         running = (line.running[trial_id] for line in self._lines if trial_id in line.running)
         return next(running, None) or self._wanted[trial_id][0]
+
+    def has_failed_before(self, trial_id: str) -> bool:
+        """Return whether an earlier run recorded a trial as failed."""
+        return self._recorded.get(trial_id) is Status.FAILED
+
+    @property
+    def has_earlier_results(self) -> bool:
+        """Whether earlier runs recorded any result, of this study or of another form of it."""
+        return any(status.is_result for status in self._recorded.values())
 
     @property
     def num_trials(self) -> int:
@@ -161,6 +180,12 @@ class Dealer:
         with self._lock:
             nothing = not self._untuned and not any(line.waiting for line in self._lines)
             return nothing and any(line.running for line in self._lines)
+
+    @property
+    def num_waiting(self) -> int:
+        """Trials that could be dealt at once."""
+        with self._lock:
+            return len(self._untuned) + sum(len(line.waiting) for line in self._lines)
 
     @property
     def num_running(self) -> int:

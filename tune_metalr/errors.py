@@ -1,7 +1,10 @@
 """The user's errors: one clear line that says what to do, never a traceback."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_USER_OF_A_URL = re.compile(r"(?<=://)[^/\s@\"']*@")
 
 
 class UserError(Exception):
@@ -11,6 +14,11 @@ class UserError(Exception):
 def first_line(error: BaseException, silent: str | None = None) -> str:
     """Return the first line of what an error says; `silent`, or its kind, if it says nothing."""
     return (str(error).splitlines() or [silent or type(error).__name__])[0]
+
+
+def without_secrets(text: str) -> str:
+    """Return a text whose URLs name no user and no password: some packages tell them."""
+    return _USER_OF_A_URL.sub("", text)
 
 
 def install(extra: str) -> str:

@@ -116,6 +116,7 @@ def _trial(
         train_examples=choice.train_examples,
         precision=study.precision,
         threads=study.threads_per_trial,
+        device=study.resources.device,
     )
 
 

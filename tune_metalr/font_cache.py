@@ -2,19 +2,20 @@
 
 import os
 from contextlib import suppress
-from pathlib import Path
 
 from tune_metalr.errors import UserError
-from tune_metalr.workloads.places import cache_folder
+from tune_metalr.store import Location
+from tune_metalr.workloads.places import cache_beside, cache_folder
 
 
-def keep_font_list(fallback: Path) -> None:
+def keep_font_list(results: Location) -> None:
     """Tell matplotlib, before it is imported, where to keep its list; a user's word stands.
 
     Args:
-        fallback: Where the cache is if HOME cannot be written to.
+        results: The folder that holds the results of studies: if HOME cannot be written to, the
+            cache is there.
     """
     if "MPLCONFIGDIR" in os.environ:
         return
     with suppress(UserError):  # then matplotlib makes its list each time, in a temporary folder
-        os.environ["MPLCONFIGDIR"] = str(cache_folder(fallback) / "matplotlib")
+        os.environ["MPLCONFIGDIR"] = str(cache_folder(cache_beside(results)) / "matplotlib")

@@ -1,4 +1,4 @@
-"""The results store of one study: a folder of whole files that any reader can open.
+"""The results of one study: whole files, in a folder or in object storage, for any reader to open.
 
 study.yaml                 the study as run
 wanted.parquet             what it wants: trial, role, the study's names
@@ -9,14 +9,19 @@ proposals/<search>.parquet what a sampler suggested and was told
 unfinished/                checkpoints
 kept/                      states from which other trials go on, while their search runs
 set-aside/                 damaged and foreign files, moved out of the way by the driver
+report/                    the report, which can be written anew at any time
+replay*.csv                replayed searches, if any are to stand in the report
+run-error.txt              traceback of the last run that an unknown error stopped
+lock, lease.json           held by the driver of a folder, or of object storage
+marker                     while a run on a cluster lasts: by it, nodes know that they see this
 """
 
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -30,14 +35,17 @@ from tune_metalr.rows import (
     best_rows,
     chosen,
     read_table,
-    read_trials,
     to_bytes,
     to_table,
 )
-from tune_metalr.storage import SCRATCH_PREFIX, remove_scratch, write_whole
+from tune_metalr.storage import SCRATCH_PREFIX
+from tune_metalr.store import Location, Store, open_store
 from tune_metalr.trial import COLUMNS, Status, WantedTrial
+from tune_metalr.trial_files import SUFFIX, TrialFiles, is_segment
 
 _MAX_SEGMENTS = 8
+_PROBE = f"{SCRATCH_PREFIX}probe"
+"""Seen by no reader and by no other driver."""
 
 
 class TrialRows(NamedTuple):
@@ -49,29 +57,34 @@ class TrialRows(NamedTuple):
 
 
 class Ledger:
-    """Reads and writes one results folder."""
+    """Reads and writes the results of one study."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.unfinished = root / "unfinished"
-        self.kept = root / "kept"
-        self._trials = root / "trials"
-        self._proposals = root / "proposals"
+    def __init__(self, results: Store | Location) -> None:
+        """Take a store, a path or a URI; nothing is read yet."""
+        self.store = open_store(results) if isinstance(results, str | os.PathLike) else results
+        self.unfinished = self.store.within("unfinished")
+        self.kept = self.store.within("kept")
+        self._trials = TrialFiles(self.store)
+        self._proposals = self.store.within("proposals")
+
+    @property
+    def location(self) -> str:
+        """Where the results are, as it is told to a user."""
+        return self.store.location
 
     def create(self) -> None:
-        """Make the folders.
+        """Make sure that everything can be written to.
 
         Raises:
-            UserError: They cannot be made or written to.
+            UserError: It cannot.
         """
         try:
-            for folder in (self._trials, self._proposals, self.unfinished):
-                folder.mkdir(parents=True, exist_ok=True)
-                write_whole(folder / f"{SCRATCH_PREFIX}probe", b"")
-                (folder / f"{SCRATCH_PREFIX}probe").unlink(missing_ok=True)
+            for part in (self._trials.store, self._proposals, self.unfinished):
+                part.write(_PROBE, b"")
+                part.delete(_PROBE)
         except OSError as error:
             raise UserError(
-                f"cannot write to {self.root} ({error.strerror}); choose another --results"
+                f"cannot write to {self.location} ({error.strerror}); choose another --results"
             ) from error
 
     # Trials
@@ -79,7 +92,7 @@ class Ledger:
     def record(self, row: Mapping[str, Any]) -> None:
         """Write one trial's outcome under a new name: no row is ever overwritten."""
         name = f"{row['trial_id']}-{secrets.token_hex(4)}.parquet"
-        write_whole(self._trials / name, to_bytes(to_table([row], COLUMNS)))
+        self._trials.store.write(name, to_bytes(to_table([row], COLUMNS)))
 
     def trials(self, names: Collection[str] | None = None) -> TrialRows:
         """Read every trial that was ever recorded here.
@@ -109,22 +122,22 @@ class Ledger:
         """Return the rows of those among some trials that have files of their own: quick."""
         found: dict[str, dict[str, Any]] = {}
         for trial_id in trial_ids:
-            for path in self._trials.glob(f"{trial_id}-*.parquet"):
+            for name in self._trials.names(f"{trial_id}-"):
                 with suppress(FileNotFoundError, DamagedFileError):
-                    (row,) = _read(path, {*names, *IDENTITY}).to_pylist()
+                    (row,) = self._trials.read(name, {*names, *IDENTITY}).to_pylist()
                     if trial_id not in found or Status(row["status"]).is_result:
                         found[trial_id] = row
         return list(found.values())
 
     def segments(self) -> frozenset[str]:
         """Return the names of the files of compacted rows: others mean that there are new rows."""
-        return frozenset(path.name for path in self._trial_files() if _is_segment(path))
+        return frozenset(filter(is_segment, self._trials.names()))
 
     def result_of(self, trial_id: str) -> Status | None:
         """Return a trial's status if a file of its own holds a result: a quick look."""
-        for path in self._trials.glob(f"{trial_id}-*.parquet"):
+        for name in self._trials.names(f"{trial_id}-"):
             with suppress(FileNotFoundError, DamagedFileError):
-                status = Status(_read(path, IDENTITY)["status"][0].as_py())
+                status = Status(self._trials.read(name, IDENTITY)["status"][0].as_py())
                 if status.is_result:
                     return status
         return None
@@ -135,19 +148,17 @@ class Ledger:
         """Set damaged files aside, drop scratch files, compact.
 
         Returns:
-            What is wrong with each file that was set aside, by the path where it is now.
+            What is wrong with each file that was set aside, by the place where it is now.
         """
-        remove_scratch(self._trials)
-        remove_scratch(self._proposals)
+        self.store.sweep()
+        self._trials.store.sweep()
+        self._proposals.sweep()
         moved = {}
-        for path in self._trial_files():
-            try:
-                _read(path)
-            except DamagedFileError as error:
-                target = _free_name(self.root / "set-aside" / path.name)
-                target.parent.mkdir(exist_ok=True)
-                path.replace(target)
-                moved[str(target)] = str(error)
+        names = self._trials.names()
+        for name, found in zip(names, self._trials.read_each(names), strict=True):
+            if isinstance(found, DamagedFileError):
+                with suppress(FileNotFoundError):  # gone since it was read
+                    moved[self._trials.set_aside(name)] = str(found)
         self.compact()
         return moved
 
@@ -157,25 +168,19 @@ class Ledger:
         The segment is in place before the files that it replaces are removed: a reader and a
         crash between the two find a row twice, never none.
         """
-        files = self._trial_files()
-        segments = [path for path in files if _is_segment(path)]
-        replaced = [path for path in files if not _is_segment(path)]
+        names = self._trials.names()
+        segments = [name for name in names if is_segment(name)]
+        replaced = [name for name in names if not is_segment(name)]
         if len(segments) >= _MAX_SEGMENTS:
             replaced += segments
-        tables = []
-        for path in list(replaced):
-            try:
-                tables.append(_read(path))
-            except (DamagedFileError, FileNotFoundError):
-                replaced.remove(path)
-        if len(replaced) < 2:
+        pairs = list(zip(replaced, self._trials.read_each(replaced), strict=True))
+        tables = {name: found for name, found in pairs if isinstance(found, pa.Table)}
+        if len(tables) < 2:
             return
-        data = to_bytes(best_rows(pa.concat_tables(tables)))
-        name = f"segment-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
-        write_whole(self._trials / name, data)
-        for path in replaced:
-            if path.name != name:
-                path.unlink(missing_ok=True)
+        data = to_bytes(best_rows(pa.concat_tables(tables.values())))
+        segment = f"segment-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+        self._trials.store.write(segment, data)
+        self._trials.delete_each(tables.keys() - {segment})
 
     # What the study wants
 
@@ -197,12 +202,12 @@ class Ledger:
             analysis: How its results are to be compared; JSON values.
             searches: What readers need to know of each search; JSON values.
         """
-        write_whole(self.root / "study.yaml", text.encode())
+        self.store.write("study.yaml", text.encode())
         self.write_wanted(wanted)
         record: dict[str, Any] = {"command": list(command), "analysis": dict(analysis or {})}
         if searches is not None:
             record["searches"] = [dict(search) for search in searches]
-        write_whole(self.root / "run.json", json.dumps(record).encode())
+        self.store.write("run.json", json.dumps(record).encode())
 
     def write_wanted(self, wanted: Iterable[WantedTrial]) -> None:
         """Record the study's trials, but for those that searches propose."""
@@ -217,7 +222,7 @@ class Ledger:
             }
             for item in wanted
         ]
-        write_whole(self.root / "wanted.parquet", to_bytes(to_table(rows, WANTED_COLUMNS)))
+        self.store.write("wanted.parquet", to_bytes(to_table(rows, WANTED_COLUMNS)))
 
     def wanted(self) -> pa.Table:
         """Return the study's current expansion.
@@ -226,22 +231,32 @@ class Ledger:
             UserError: The folder is no results folder, or its expansion is damaged.
         """
         try:
-            return read_table(self.root / "wanted.parquet", WANTED_COLUMNS)
+            return read_table(self.store.read("wanted.parquet"), "wanted.parquet", WANTED_COLUMNS)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise UserError(
-                f"{self.root} holds no results: give the folder of one study, "
+                f"{self.location} holds no results: give the folder of one study, "
                 f"such as results/quickstart"
             ) from error
         except DamagedFileError as error:
-            raise UserError(f"{self.root}: {error}; run the study again to rewrite it") from error
+            raise UserError(
+                f"{self.location}: {error}; run the study again to rewrite it"
+            ) from error
 
     def command(self) -> list[str]:
         """Return the command that completes the study."""
         command = self._run_record().get("command")
         if isinstance(command, list):
             return [str(word) for word in command]
-        study = str(self.root / "study.yaml")
-        return ["tune-metalr", "run", study, "--results", str(self.root.parent)]
+        parent, _, _ = self.location.rpartition("/")
+        study = f"{self.location}/study.yaml"
+        return ["tune-metalr", "run", study, "--results", parent or "."]
+
+    def study_text(self) -> str:
+        """Return the study's file as run; nothing if it cannot be read."""
+        try:
+            return self.store.read("study.yaml").decode()
+        except (OSError, UnicodeDecodeError):
+            return ""
 
     def analysis(self) -> dict[str, Any]:
         """Return how the study's results are to be compared; nothing if it is not recorded."""
@@ -255,7 +270,7 @@ class Ledger:
 
     def _run_record(self) -> dict[str, Any]:
         try:
-            record = json.loads((self.root / "run.json").read_text())
+            record = json.loads(self.store.read("run.json"))
         except (OSError, ValueError):
             return {}
         return record if isinstance(record, dict) else {}
@@ -264,8 +279,8 @@ class Ledger:
 
     def record_proposals(self, search_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write all proposals of a search so far, replacing what was there."""
-        path = self._proposals / f"{search_id}.parquet"
-        write_whole(path, to_bytes(to_table(rows, PROPOSAL_COLUMNS)))
+        data = to_bytes(to_table(rows, PROPOSAL_COLUMNS))
+        self._proposals.write(f"{search_id}.parquet", data)
 
     def proposals(self) -> pa.Table:
         """Return the proposals of every search, in the order of their indices.
@@ -274,13 +289,14 @@ class Ledger:
             UserError: A file is damaged.
         """
         tables = [to_table([], PROPOSAL_COLUMNS)]
-        for path in sorted(self._proposals.glob("*.parquet")):
-            if path.name.startswith(SCRATCH_PREFIX):
-                continue  # being written, or left by a writer that was killed
+        for name in self._proposals.names():
+            if not name.endswith(SUFFIX):
+                continue
             try:
-                tables.append(read_table(path, PROPOSAL_COLUMNS))
+                tables.append(read_table(self._proposals.read(name), name, PROPOSAL_COLUMNS))
             except DamagedFileError as error:
-                raise UserError(f"{path}: {error}; delete it and run the study again") from error
+                place = f"{self._proposals.location}/{name}"
+                raise UserError(f"{place}: {error}; delete it and run the study again") from error
         return pa.concat_tables(tables).sort_by(
             [("search_id", "ascending"), ("index", "ascending")]
         )
@@ -301,43 +317,14 @@ class Ledger:
         wanted = [index < lengths.get(search_id, 0) for search_id, index in places]
         return table.filter(pa.array(wanted, pa.bool_()))
 
-    def _read_all(self, names: Collection[str] | None) -> TrialRows:
-        tables, damaged = [to_table([], chosen(names))], {}
-        for path in self._trial_files():
-            try:
-                tables.append(_read(path, names))
-            except DamagedFileError as error:
-                damaged[path.name] = str(error)
+    def _read_all(self, columns: Collection[str] | None) -> TrialRows:
+        tables, damaged = [to_table([], chosen(columns))], {}
+        names = self._trials.names()
+        for name, found in zip(names, self._trials.read_each(names, columns), strict=True):
+            if isinstance(found, FileNotFoundError):
+                raise found
+            if isinstance(found, DamagedFileError):
+                damaged[name] = str(found)
+            else:
+                tables.append(found)
         return TrialRows(best_rows(pa.concat_tables(tables)), damaged)
-
-    def _trial_files(self) -> list[Path]:
-        try:
-            files = [path for path in self._trials.iterdir() if path.is_file()]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise UserError(f"cannot read {self._trials}: {error.strerror}") from error
-        return sorted(path for path in files if not path.name.startswith(SCRATCH_PREFIX))
-
-
-def _is_segment(path: Path) -> bool:
-    return path.name.startswith("segment-")
-
-
-def _read(path: Path, names: Collection[str] | None = None) -> pa.Table:
-    """Read a file of trials; a file that is not named as ours are is none of ours."""
-    if path.suffix != ".parquet":
-        raise DamagedFileError(f"{path.name} is not a Parquet file")
-    table = read_trials(path, chosen(names))
-    if not _is_segment(path) and table["trial_id"].to_pylist() != [path.stem.partition("-")[0]]:
-        raise DamagedFileError(f"{path.name} is not named after the one trial it holds")
-    return table
-
-
-def _free_name(path: Path) -> Path:
-    number = 1
-    free = path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.name}.{number}")
-    return free

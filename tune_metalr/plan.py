@@ -68,7 +68,7 @@ def plan_study(
         trials_by_role[kind.role] += kind.how_many
         seconds += kind.how_many * estimates[duration].seconds
         gradient_steps += kind.how_many * estimates[duration].gradient_steps
-    slots = max(1, cpus // study.threads_per_trial)
+    slots = max(1, int(cpus / study.need["CPU"]))
     comparisons = num_comparisons(study)
     return Plan(
         trials_by_role=dict(trials_by_role),

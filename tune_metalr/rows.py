@@ -3,7 +3,6 @@
 import hashlib
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -83,55 +82,59 @@ def to_bytes(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def read_table(path: Path, columns: Iterable[Column]) -> pa.Table:
+def read_table(data: bytes, name: str, columns: Iterable[Column]) -> pa.Table:
     """Read a file as declared columns; those that it lacks are null, others are left out.
+
+    Args:
+        data: The file.
+        name: What it is called when it is told of.
+        columns: What to read.
 
     Raises:
         DamagedFileError: It is no Parquet file, or none of ours.
     """
     wanted = schema(columns)
     try:
-        present = pq.read_schema(path).names
-        table = pq.read_table(path, columns=[name for name in wanted.names if name in present])
-    except (FileNotFoundError, NotADirectoryError):
-        raise
+        file = pq.ParquetFile(_arrow_owned(data), pre_buffer=False)
+        present = set(file.schema_arrow.names)
+        names = [column for column in wanted.names if column in present]
+        table = file.read(columns=names, use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the machine's, not the file's
-            raise UserError(f"cannot read {path}: {error.strerror}") from error
-        raise DamagedFileError(f"{path.name} is not a readable Parquet file") from error
+        raise DamagedFileError(f"{name} is not a readable Parquet file") from error
     if wanted.names[0] not in table.column_names:
-        raise DamagedFileError(f"{path.name} has no column '{wanted.names[0]}'")
+        raise DamagedFileError(f"{name} has no column '{wanted.names[0]}'")
     try:
         arrays = [_column(table, field) for field in wanted]
     except pa.ArrowException as error:
-        raise DamagedFileError(f"{path.name} has columns of other types") from error
+        raise DamagedFileError(f"{name} has columns of other types") from error
     return pa.Table.from_arrays(arrays, schema=wanted)
 
 
-def read_trials(path: Path, columns: Sequence[Column] = COLUMNS) -> pa.Table:
+def read_trials(data: bytes, name: str, columns: Sequence[Column] = COLUMNS) -> pa.Table:
     """Read a file of the ledger's trials and check that each row is what its id says.
 
     Args:
-        path: A file of the ledger.
+        data: A file of the ledger.
+        name: What it is called when it is told of.
         columns: What to read; those of `IDENTITY` must be among them.
 
     Raises:
         DamagedFileError: A row's definition does not hash to its id, or its status is unknown.
         UserError: A later version of the project wrote it.
     """
-    table = read_table(path, columns)
+    table = read_table(data, name, columns)
     identity = table.select(["trial_id", "definition", "status", "schema_version"]).to_pylist()
     known = {status.value for status in Status}
     for row in identity:
         if (row["schema_version"] or 0) > SCHEMA_VERSION:
             raise UserError(
-                f"{path} was written by a later version of tune_metalr; update this one"
+                f"{name} was written by a later version of tune_metalr; update this one"
             )
         digest = hashlib.sha256((row["definition"] or "").encode()).hexdigest()
         if not row["trial_id"] or not digest.startswith(row["trial_id"]):
-            raise DamagedFileError(f"{path.name} holds a row that is not what its id says")
+            raise DamagedFileError(f"{name} holds a row that is not what its id says")
         if row["status"] not in known:
-            raise DamagedFileError(f"{path.name} holds a row of unknown status")
+            raise DamagedFileError(f"{name} holds a row of unknown status")
     return table
 
 
@@ -148,6 +151,16 @@ def best_rows(table: pa.Table) -> pa.Table:
         if rival is None or (not failed[row], ended[row]) > (not failed[rival], ended[rival]):
             best[trial_id] = row
     return table.take(sorted(best.values()))
+
+
+def _arrow_owned(data: bytes) -> pa.BufferReader:
+    """Return bytes as a file that no thread of Arrow needs Python to let go of.
+
+    A thread that gives a Python object back while the interpreter ends aborts the process.
+    """
+    copy = pa.BufferOutputStream()
+    copy.write(data)
+    return pa.BufferReader(copy.getvalue())
 
 
 def _column(table: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:

@@ -1,6 +1,7 @@
 """From a study to a complete ledger; running again is how a run is resumed."""
 
 import shlex
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -18,26 +19,27 @@ from tune_metalr.ledger import Ledger
 from tune_metalr.lock import driver_lock
 from tune_metalr.proposals import SAMPLERS, Sampler, make_sampler
 from tune_metalr.proposals.imported import Kind, kind_of
-from tune_metalr.provenance import provenance
+from tune_metalr.provenance import code, provenance
 from tune_metalr.ray_pool import set_environment
 from tune_metalr.running_search import RunningSearch
 from tune_metalr.search import Search
 from tune_metalr.search_records import LedgerRecords
 from tune_metalr.signals import Interruption
 from tune_metalr.status import study_status
+from tune_metalr.store import FolderStore, Store, below, folder_of, patient
 from tune_metalr.study import Study
 from tune_metalr.study_file import StudyFile, load_study
 from tune_metalr.trial import Status, WantedTrial
 from tune_metalr.work_order import WorkOrder
 from tune_metalr.workloads.cache import make_ready
-from tune_metalr.workloads.places import DataPlaces, data_places
+from tune_metalr.workloads.places import DataPlaces, cache_beside, data_places
 
 
 class RunOptions(NamedTuple):
     """How a study is run; none of it changes its results."""
 
-    results: Path
-    """Parent of the study's own folder."""
+    results: str | Path
+    """Parent of the study's own folder: a path or a URI."""
     command: list[str]
     """What the user is told to type to go on."""
     data_dir: Path | None = None
@@ -55,7 +57,8 @@ class RunOptions(NamedTuple):
 class RunEnd(NamedTuple):
     """How a run ended."""
 
-    folder: Path
+    results: str
+    """Where the study's results are."""
     exit_code: int
     """0 if nothing is left to run: every wanted trial is completed, diverged or pruned, or has
     failed in a search that went on in that knowledge."""
@@ -69,11 +72,12 @@ def run_study(path: Path, options: RunOptions, console: Console) -> RunEnd:
     """
     set_environment(is_private=options.address is None)  # loading may import a searcher, so Ray
     study_file = load_study(path)
-    ledger = Ledger(options.results / study_file.study.name)
+    ledger = Ledger(below(options.results, study_file.study.name))
     ledger.create()
-    with driver_lock(ledger.root):
-        exit_code = _Run(study_file, ledger, options, console).execute()
-    return RunEnd(ledger.root, exit_code)
+    ledger = Ledger(patient(ledger.store))
+    with driver_lock(ledger.store) as check_lock:
+        exit_code = _Run(study_file, ledger, options, console, check_lock).execute()
+    return RunEnd(ledger.location, exit_code)
 
 
 class Wanted(NamedTuple):
@@ -123,16 +127,18 @@ class _Run:
         ledger: Ledger,
         options: RunOptions,
         console: Console,
+        check_lock: Callable[[], None],
     ) -> None:
         self._study_file = study_file
         self._ledger = ledger
         self._options = options
         self._console = console
+        self._check_lock = check_lock
 
     def execute(self) -> int:
         """Run the trials that have no result; return the exit code."""
         study = self._study_file.study
-        fallback = self._options.results / ".data-cache"
+        fallback = cache_beside(self._options.results)
         places = data_places(self._options.data_dir, fallback=fallback, folders=study.folders)
         wanted = wanted_of(study, places)
         recorded = self._tidy()
@@ -151,7 +157,9 @@ class _Run:
         finally:
             # After an interruption a sampler may think on for seconds, of which nothing is kept.
             thinking.shutdown(wait=False, cancel_futures=True)
+        self._check_lock()
         self._ledger.compact()
+        self._sweep()
         if dealer.is_over:
             # Searches delete what they kept; this is of those that the study no longer has.
             Checkpoints(self._ledger.kept).clear()
@@ -162,10 +170,16 @@ class _Run:
         ledger = self._ledger
         for path, reason in ledger.tidy().items():
             self._console.print(f"Set aside as {path}: {reason}", soft_wrap=True, markup=False)
-        recorded = ledger.statuses()
-        finished = {trial_id for trial_id, status in recorded.items() if status.is_result}
-        Checkpoints(ledger.unfinished).sweep(finished=finished)
-        return recorded
+        self._sweep()
+        return ledger.statuses()
+
+    def _sweep(self) -> None:
+        """Delete checkpoints of ended trials, of which a second attempt may have lived on."""
+        checkpoints = Checkpoints(self._ledger.unfinished)
+        recorded = self._ledger.statuses() if checkpoints.trial_ids() else {}
+        checkpoints.sweep(
+            finished={trial_id for trial_id, status in recorded.items() if status.is_result}
+        )
 
     def _searches(self, wanted: Wanted) -> list[RunningSearch]:
         """Return the searches; one that was begun as another is refused while nothing is lost."""
@@ -207,21 +221,24 @@ class _Run:
 
     def _driver(self, places: DataPlaces) -> Driver:
         order = WorkOrder(
-            results=self._ledger.root.resolve(),
+            results=_absolute(self._ledger.store),
             places=places,
             checkpoint_seconds=self._options.checkpoint_seconds,
             project_commit=provenance()["project_commit"],
             import_folder=Path.cwd(),
             purpose=self._study_file.study.purpose,
+            code=code() if self._options.address else None,
         )
         options = DriverOptions(
             cpus=self._options.cpus,
             address=self._options.address,
             max_hours=self._options.max_hours,
             threads_per_trial=self._study_file.study.threads_per_trial,
+            need=self._study_file.study.need,
             reuse_actors=self._options.reuse_actors,
             fork_server=self._options.fork_server,
             interruption=self._options.interruption,
+            check_lock=self._check_lock,
         )
         return Driver(self._ledger, order, options, self._console)
 
@@ -237,6 +254,13 @@ class _Run:
             markup=False,
         )
         return 1
+
+
+def _absolute(store: Store) -> Store:
+    """Return a store that is the same wherever a worker's current folder is, or none at all."""
+    if (folder := folder_of(store)) is None:
+        return store
+    return FolderStore(folder.resolve(), anchor=folder.resolve())
 
 
 def _submit(thinking: ThreadPoolExecutor, job: Job) -> None:

@@ -168,16 +168,19 @@ class RunningSearch:
             self._recorded = self._records.proposals(self.search.search_id)
             for row in self._recorded:
                 if row["search_definition"] != self._definition:
-                    raise UserError(self._changed(json.loads(row["search_definition"] or "{}")))
+                    self._refuse_changes(json.loads(row["search_definition"] or "{}"))
             self._learn([row["trial_id"] for row in self._recorded])
         return self._recorded
 
-    def _changed(self, before: Mapping[str, Any]) -> str:
+    def _refuse_changes(self, before: Mapping[str, Any]) -> None:
+        """Refuse to go on with another search; what an earlier version did not know was null."""
         now = json.loads(self._definition)
         changed = {key for key in {*before, *now} if before.get(key) != now.get(key)}
+        if not changed:
+            return
         changed -= _DECIDED_BY_THE_SPACE if "space" in changed else set()
         names = sorted(_NAMES.get(key, key) for key in changed)
-        return (
+        raise UserError(
             f"search '{self.search.name}' was begun with another {' and '.join(names)}; give it a "
             f"new name, or delete its proposals ('{self.search.search_id}.parquet') to start anew"
         )

@@ -117,7 +117,7 @@ class Training:
     def train_on(self, batches: Iterable[Batch]) -> EpochLoss:
         """Take one optimizer step on each batch."""
         self._model.train()
-        total = torch.zeros((), dtype=torch.float64)
+        total = torch.zeros((), dtype=torch.float64, device=self._task.device)
         examples, steps = 0, 0
         learning_rates = self._record["learning_rates"]
         for batch in batches:
@@ -289,7 +289,7 @@ class Training:
 
     def _autocast(self) -> Any:
         if self.trial.precision == "bfloat16":
-            return torch.autocast("cpu", dtype=torch.bfloat16)
+            return torch.autocast(self._task.device.type, dtype=torch.bfloat16)
         return nullcontext()
 
 

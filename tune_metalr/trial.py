@@ -12,7 +12,7 @@ SCHEMA_VERSION = 1
 TRAINING_REVISION = 2
 """Raised whenever the training loop changes the numbers it produces for the same trial."""
 
-_LATER_FIELDS = ("minimum_accuracies", "inherited_epochs")
+_LATER_FIELDS = ("minimum_accuracies", "inherited_epochs", "device")
 """Left out of the content where they are `None`: trials without them keep their ids."""
 
 _SIGNIFICANT_DIGITS = 8
@@ -96,6 +96,8 @@ class Trial:
     inherited_epochs: int | None = None
     """Epochs that its parent has trained, from whose end it goes on: 0 begins a lineage. `None` for
     a trial that trains all of its epochs itself and has no children; see `lineage`."""
+    device: str | None = None
+    """`cuda` where a GPU trains: its sums are rounded otherwise. `None` is the CPU."""
 
     def __post_init__(self) -> None:
         for name in ("hyperparameters", "workload_settings"):
@@ -162,6 +164,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("batch_size", "int64", True, "examples"),
     Column("precision", "string", True),
     Column("threads", "int64", True, "threads"),
+    Column("device", "string", True, meaning="cuda; null: cpu"),
     Column("definition", "string", True, "JSON", "the whole trial, as hashed"),
     # Outcome: what came of it.
     Column("status", "string", True),
@@ -198,6 +201,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("ray_version", "string", False),
     Column("optuna_version", "string", False),
     Column("cpu_model", "string", False),
+    Column("gpu_model", "string", False, meaning="null: none was used"),
     Column("started_utc", "string", False, "ISO 8601"),
     Column("finished_utc", "string", False, "ISO 8601"),
 )
@@ -211,7 +215,7 @@ def canonical_json(value: Any) -> str:
 def identity_columns(trial: Trial, method: str) -> dict[str, Any]:
     """Return the ledger's identity columns of a trial."""
     same = ("workload", "data_version", "optimizer", "schedule", "controller", "seed", "epochs",
-            "train_examples", "batch_size", "precision", "threads")  # fmt: skip
+            "train_examples", "batch_size", "precision", "threads", "device")  # fmt: skip
     return {name: getattr(trial, name) for name in same} | {
         "trial_id": trial.trial_id,
         "schema_version": SCHEMA_VERSION,

@@ -1,6 +1,6 @@
 """Writes the report of one study, or of several joined."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from analysis.report import sections
@@ -11,17 +11,17 @@ from analysis.report.section import Section
 from analysis.report.study_data import StudyData, load_study_data
 from analysis.report.styles import styles
 from analysis.report.table import to_csv
-from tune_metalr.storage import write_whole
+from tune_metalr.store import Location, Store, below, open_store
 
 PAGE = "index.html"
 
 
-def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
+def write_report(folders: Sequence[Location], out: Location | None = None) -> str | Path:
     """Write the page, its Markdown, and every table and figure as files of their own.
 
     Args:
         folders: Of the results of one study, or of several that are told as one.
-        out: Where to write; `report` in the first folder if not given.
+        out: Where to write, a path or a URI; `report` in the first folder if not given.
 
     Returns:
         The path of the page.
@@ -32,30 +32,31 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     """
     data = load_study_data(list(folders))
     numbers = compute(data)
-    contents = _contents(data, numbers)
-    target = out or folders[0] / "report"
+    contents = contents_of(data, numbers)
+    place = out or below(folders[0], "report")
+    target = open_store(place)
     if out is None:  # a folder that a user names may hold figures of others
         _clear(target)
     # What a power cut takes can be written again: to wait for the disk 40 times helps nobody.
+    for name, text in text_files(contents):
+        target.write(name, text.encode(), durable=False)
     for name, image in contents.images.items():
-        write_whole(target / "figures" / f"{name}.svg", image.svg.encode(), durable=False)
-        write_whole(target / "figures" / f"{name}.png", image.png, durable=False)
+        target.write(f"figures/{name}.png", image.png, durable=False)
+    target.write(PAGE, to_html(contents).encode())
+    return below(place, PAGE)
+
+
+def text_files(contents: Contents) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of the report in Markdown, of its tables and of its figures."""
+    yield "report.md", to_markdown(contents)
     for table in (table for section in contents.sections for table in section.tables):
-        csv = target / "tables" / f"{table.name}.csv"
-        write_whole(csv, to_csv(table).encode(), durable=False)
-    write_whole(target / "report.md", to_markdown(contents).encode())
-    write_whole(target / PAGE, to_html(contents).encode())
-    return target / PAGE
+        yield f"tables/{table.name}.csv", to_csv(table)
+    for name, image in contents.images.items():
+        yield f"figures/{name}.svg", image.svg
 
 
-def _clear(target: Path) -> None:
-    """Remove an earlier report's tables and figures: they may be of what is no longer there."""
-    for pattern in ("figures/*.svg", "figures/*.png", "tables/*.csv"):
-        for path in target.glob(pattern):
-            path.unlink()
-
-
-def _contents(data: StudyData, numbers: Numbers) -> Contents:
+def contents_of(data: StudyData, numbers: Numbers) -> Contents:
+    """Return what the page and its Markdown show."""
     parts = sections.all_sections(data, numbers)
     looks = styles(_names(data, numbers, parts))
     return Contents(
@@ -66,6 +67,13 @@ def _contents(data: StudyData, numbers: Numbers) -> Contents:
         commands=data.commands,
         studies=data.studies,
     )
+
+
+def _clear(target: Store) -> None:
+    """Remove an earlier report's tables and figures: they may be of what is no longer there."""
+    for name in (*target.names("figures/"), *target.names("tables/")):
+        if name.endswith((".svg", ".png", ".csv")):
+            target.delete(name)
 
 
 def _names(data: StudyData, numbers: Numbers, parts: Iterable[Section]) -> list[str]:

@@ -88,7 +88,7 @@ def completeness(numbers: Numbers, wanted_proposals: int) -> str:
     if not missing:
         return ""
     return (
-        f"Unfinished: {missing} of {wanted} trials have not been run. Every number below is of "
+        f"Unfinished: {missing} of {wanted} trials have not been run. Every number here is of "
         f"what there is, and will change."
     )
 

@@ -1,7 +1,7 @@
 """Everything that a report reads: the ledgers of one study, or of several, joined."""
 
 import shlex
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -24,6 +24,7 @@ from analysis.rate_paths import RatePaths, rate_paths
 from analysis.replayed import ReplayedCurve, replayed_curves
 from analysis.report.joining import joined_searches, joined_trials
 from tune_metalr.ledger import Ledger
+from tune_metalr.store import Location, name_of
 
 _COLUMNS = frozenset(
     {
@@ -66,14 +67,14 @@ class StudyData(NamedTuple):
     """The YAML of each."""
 
 
-def load_study_data(folders: list[Path]) -> StudyData:
+def load_study_data(folders: Sequence[Location]) -> StudyData:
     """Read the ledgers of one study or of several.
 
     Raises:
         UserError: A folder holds no results, or a file of proposals is damaged.
     """
     ledgers = [Ledger(folder) for folder in folders]
-    names = [folder.resolve().name for folder in folders]
+    names = [name_of(folder) for folder in folders]
     trials = joined_trials([load_trials(f, columns=_COLUMNS) for f in folders], names)
     searches = joined_searches([load_searches(f, columns=_COLUMNS) for f in folders], names)
     recorded = [ledger.trials(development.COLUMNS) for ledger in ledgers]
@@ -91,11 +92,11 @@ def load_study_data(folders: list[Path]) -> StudyData:
         damaged={name: why for each in recorded for name, why in each.damaged.items()},
         num_superseded=len({row["trial_id"] for row in rows} - current),
         commands=tuple(shlex.join(ledger.command()) for ledger in ledgers),
-        studies=tuple(_text(ledger.root / "study.yaml") for ledger in ledgers),
+        studies=tuple(ledger.study_text() for ledger in ledgers),
     )
 
 
-def _paths(folders: list[Path], names: list[str]) -> list[RatePaths]:
+def _paths(folders: Sequence[Location], names: list[str]) -> list[RatePaths]:
     """Return the paths; whole ones are most of a ledger, and are dropped at once."""
     frames = [load_trials(folder, columns=(*PATH_COLUMNS, "definition")) for folder in folders]
     return rate_paths(joined_trials(frames, names))
@@ -106,10 +107,3 @@ def _wanted_proposals(ledger: Ledger) -> int:
     if searches is None:
         return len(ledger.proposals())
     return sum(int(search["trials"]) for search in searches)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""

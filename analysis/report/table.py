@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from analysis import written
@@ -109,9 +110,18 @@ def to_csv(table: Table) -> str:
 
 def to_markdown(table: Table) -> str:
     """Return the table in Markdown."""
-    head = [markdown_text(column.title) for column in table.columns]
-    rule = ["---" if column.is_text else "---:" for column in table.columns]
-    rows = [[markdown_text(cell.text) for cell in row.cells] for row in table.rows]
+    return markdown_table(
+        [markdown_text(column.title) for column in table.columns],
+        [[markdown_text(cell.text) for cell in row.cells] for row in table.rows],
+        is_text=[column.is_text for column in table.columns],
+    )
+
+
+def markdown_table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, is_text: Sequence[bool]
+) -> str:
+    """Return a table of cells that are Markdown; columns of numbers stand to the right."""
+    rule = ["---" if each else "---:" for each in is_text]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows])
 
 

@@ -28,7 +28,7 @@ def ledger(tmp_path):
 
 
 def test_every_wanted_trial_has_one_row_with_the_studys_name_and_role(ledger):
-    trials = load_trials(ledger.root)
+    trials = load_trials(ledger.store.root)
     assert list(trials["seed"]) == [0, 1, 2, 3, 4]
     assert set(trials["method"]) == {"new name"}
     assert set(trials["role"]) == {"baseline"}
@@ -38,14 +38,14 @@ def test_every_wanted_trial_has_one_row_with_the_studys_name_and_role(ledger):
 
 
 def test_a_metric_that_does_not_exist_is_null(ledger):
-    trials = load_trials(str(ledger.root))
+    trials = load_trials(str(ledger.store.root))
     assert trials["test_accuracy"].isna().tolist() == [False, False, True, True, True]
     assert trials["train_examples"].isna().tolist() == [False, False, False, True, True]
     assert trials["steps"].dtype == pd.Int64Dtype()
 
 
 def test_superseded_trials_are_loadable(ledger):
-    superseded = load_trials(ledger.root, superseded=True)
+    superseded = load_trials(ledger.store.root, superseded=True)
     assert list(superseded["seed"]) == [9]
 
 
@@ -57,7 +57,7 @@ def test_proposals_are_joined_to_the_outcomes_that_they_point_to(ledger):
             for index, seed in enumerate([1, 0, 1, 7])
         ],
     )
-    searches = load_searches(ledger.root)
+    searches = load_searches(ledger.store.root)
     assert list(searches["index"]) == [0, 1, 2, 3]
     assert searches["test_accuracy"].tolist()[:3] == [0.7, 0.5, 0.7]
     assert pd.isna(searches["status"][3])
@@ -71,7 +71,7 @@ def test_only_proposals_of_current_searches_within_their_trials_are_loaded(ledge
         )
 
     def loaded():
-        searches = load_searches(ledger.root)
+        searches = load_searches(ledger.store.root)
         return list(zip(searches["search_id"], searches["index"], strict=True))
 
     assert len(loaded()) == 12  # an older ledger does not say which are current
@@ -83,7 +83,7 @@ def test_only_proposals_of_current_searches_within_their_trials_are_loaded(ledge
 
 
 def test_a_study_without_searches_has_no_proposals(ledger):
-    assert len(load_searches(ledger.root)) == 0
+    assert len(load_searches(ledger.store.root)) == 0
 
 
 def test_a_folder_without_a_study_is_named(tmp_path):
@@ -93,7 +93,7 @@ def test_a_folder_without_a_study_is_named(tmp_path):
 
 
 def test_a_few_columns_can_be_loaded_alone(ledger):
-    trials = load_trials(ledger.root, columns=["test_accuracy"])
+    trials = load_trials(ledger.store.root, columns=["test_accuracy"])
     assert trials["test_accuracy"].tolist()[:2] == [0.5, 0.7]
     assert {"workload", "method", "seed", "role", "status"} <= set(trials.columns)
     assert "learning_rates" not in trials.columns
@@ -101,21 +101,21 @@ def test_a_few_columns_can_be_loaded_alone(ledger):
 
 def test_what_a_trial_was_run_for_is_loaded(ledger):
     ledger.record(full_row(4, purpose="development"))
-    assert load_trials(ledger.root)["purpose"][4] == "development"
-    assert load_trials(ledger.root, columns=["purpose"])["purpose"][4] == "development"
+    assert load_trials(ledger.store.root)["purpose"][4] == "development"
+    assert load_trials(ledger.store.root, columns=["purpose"])["purpose"][4] == "development"
 
 
 def test_how_to_compare_is_what_the_study_says(ledger):
-    assert load_choices(ledger.root) == AnalysisChoices()
+    assert load_choices(ledger.store.root) == AnalysisChoices()
     choices = {"reference": "sgd", "margin": 0.02, "alpha": 0.1, "family": "workload"}
     ledger.write_study("name: study\n", [], [], analysis=choices)
-    assert load_choices(ledger.root) == AnalysisChoices(**choices)
+    assert load_choices(ledger.store.root) == AnalysisChoices(**choices)
 
 
 def test_a_record_of_choices_that_is_damaged_is_named(ledger):
     ledger.write_study("name: study\n", [], [], analysis={"margin": 7})
     with pytest.raises(UserError, match="margin must lie between 0 and 1"):
-        load_choices(ledger.root)
+        load_choices(ledger.store.root)
 
 
 def test_what_a_study_does_not_say_is_what_a_ledger_without_choices_means():

@@ -10,12 +10,13 @@ import time
 import psutil
 
 from tune_metalr.dealer import Dealer, Idle
-from tune_metalr.ray_pool import Pool, PoolEvents, RaySession, SessionOptions
+from tune_metalr.ray_pool import Pool, PoolEvents, PoolOptions, RaySession, SessionOptions
+from tune_metalr.store import Store
 from tune_metalr.trial import Role, Status, Trial, WantedTrial
 from tune_metalr.workloads import WORKLOADS
 
 
-def train_nothing(trial_json: str, method: str) -> Status:
+def train_nothing(trial_json: str, method: str, results: Store | None) -> Status:
     return Status.COMPLETED
 
 
@@ -57,9 +58,9 @@ def main(num_trials: int, cpus: int) -> None:
         if dealer.num_ended in (num_trials // 10, num_trials):
             marks.append((time.perf_counter(), time.process_time(), process.memory_info().rss))
 
-    events = PoolEvents(dealer.next, ended, lost=print, machine_error=print)
+    events = PoolEvents(dealer.next, ended, lost=print, again=print, machine_error=print)
     with RaySession(SessionOptions(cpus, None, 1)) as session:
-        pool = Pool(session, train_nothing, threads_per_trial=1)
+        pool = Pool(session, train_nothing, PoolOptions(need={"CPU": 1}))
         thread = threading.Thread(target=pool.run, args=(events,))
         thread.start()
         thread.join()

@@ -1,11 +1,19 @@
-"""The prior's law: fixed functions of optimizer and horizon."""
+"""The prior's law: fixed functions of optimizer, horizon and width."""
 
 import json
 
 import pytest
 import torch
 
-from tune_metalr.metalr.prior import PRIOR_FILE, Family, Prior, family_of, priors, shape
+from tune_metalr.metalr.prior import (
+    PRIOR_FILE,
+    Family,
+    Prior,
+    family_of,
+    priors,
+    shape,
+    width_of,
+)
 from tune_metalr.methods import CONTROLLERS, method_revision
 from tune_metalr.methods.nadamw import NAdamW
 
@@ -31,6 +39,28 @@ def test_the_peak_follows_a_power_of_the_horizon() -> None:
     assert prior.peak_rate(4000) == pytest.approx(1e-3)
 
 
+def test_a_wider_network_has_a_lower_peak() -> None:
+    prior = Prior(2e-3, 0.0, 0.1, 0.1, width_exponent=-0.5)
+    assert prior.peak_rate(1000) == prior.peak_rate(1000, width=100) == 2e-3
+    assert prior.peak_rate(1000, width=400) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(
+    ("module", "width"),
+    [
+        (torch.nn.Linear(30, 7), 30),
+        (torch.nn.Conv2d(5, 8, 3), 45),
+        (torch.nn.LSTM(20, 33), 33),
+        (torch.nn.Embedding(1000, 12), 12),
+        (torch.nn.Sequential(torch.nn.Linear(64, 500), torch.nn.Linear(500, 2)), 500),
+        (torch.nn.BatchNorm1d(77), 100),  # nothing is known
+        (torch.nn.ParameterList([torch.zeros(7, 0)]), 100),
+    ],
+)
+def test_the_width_is_the_most_inputs_of_a_unit(module, width) -> None:
+    assert width_of(module.parameters()) == width
+
+
 def test_sgd_is_a_family_of_its_own() -> None:
     weight = [torch.nn.Parameter(torch.ones(1))]
     assert family_of(torch.optim.SGD(weight, lr=1.0)) is Family.SGD_MOMENTUM
@@ -43,6 +73,7 @@ def test_what_is_shipped_is_sane(family) -> None:
     prior = priors()[family]
     assert 1e-4 < prior.rate_at_1000_steps < 30
     assert -1 <= prior.rate_exponent <= 1
+    assert -1 <= prior.width_exponent <= 0
     assert 0 <= prior.warmup_fraction <= 0.5
     assert 0 <= prior.weight_decay <= 1
 

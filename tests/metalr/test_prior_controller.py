@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.metalr.problems import Quadratic, train
-from tune_metalr.metalr.prior import Family, priors, shape
+from tune_metalr.metalr.prior import Family, Prior, priors, shape
 from tune_metalr.metalr.prior_controller import PriorController
 from tune_metalr.methods.nadamw import NAdamW
 
@@ -31,6 +31,14 @@ def test_under_adamw_the_rates_are_the_law() -> None:
     problem = Quadratic()
     controller = PriorController(adamw(problem), STEPS, initial_lr=1e9)
     assert train(controller, problem, STEPS).rates == pytest.approx(law(Family.ADAM))
+
+
+def test_the_width_of_all_groups_together_counts() -> None:
+    prior = Prior(1e-2, 0.0, 0.0, 0.1, width_exponent=-0.5)
+    narrow, wide = torch.nn.Linear(100, 400), torch.nn.Linear(400, 1)
+    groups = [{"params": layer.parameters()} for layer in (wide, narrow)]
+    controller = PriorController(torch.optim.AdamW(groups), 1000, initial_lr=1e9, prior=prior)
+    assert controller.learning_rate == pytest.approx(1e-2 / 2)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
@@ -19,6 +18,7 @@ from tune_metalr.errors import UserError, nearest
 from tune_metalr.evidence import FEWEST_REPEATS, SearchIdentity, too_small
 from tune_metalr.ledger import Ledger
 from tune_metalr.search_results import edge_notes, search_results
+from tune_metalr.store import Location
 from tune_metalr.trial import MISSING, Role, Status
 
 _TROUBLES = (Status.DIVERGED, Status.PRUNED, Status.FAILED, MISSING)
@@ -26,7 +26,7 @@ _TROUBLES = (Status.DIVERGED, Status.PRUNED, Status.FAILED, MISSING)
 _FEW_RERUNS = 0.5
 
 
-def print_budgets(folder: Path, console: Console, *, method: str | None = None) -> None:
+def print_budgets(folder: Location, console: Console, *, method: str | None = None) -> None:
     """Print what each method scored and cost, and how much tuning catches up with it.
 
     Args:

@@ -1,14 +1,13 @@
 """The line on development runs with which reports end."""
 
-from pathlib import Path
-
 from rich.console import Console
 
 from analysis.development import COLUMNS, DevelopmentRuns, development_runs
 from tune_metalr.ledger import Ledger
+from tune_metalr.store import Location
 
 
-def print_development(folder: Path, console: Console, *, prefix: str = "") -> None:
+def print_development(folder: Location, console: Console, *, prefix: str = "") -> None:
     """Print how many recorded trials are development runs; nothing if none is.
 
     Args:

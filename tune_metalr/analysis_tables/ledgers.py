@@ -1,7 +1,5 @@
 """What `compare` prints of two ledgers."""
 
-from pathlib import Path
-
 from rich.console import Console
 
 from analysis import two_ledgers
@@ -10,9 +8,10 @@ from analysis.two_ledgers import CellDifference
 from analysis.written import INTERVALS, p_value, points
 from tune_metalr.analysis_tables.development import print_development
 from tune_metalr.cli_tables import table
+from tune_metalr.store import Location
 
 
-def print_two_ledgers(first: Path, second: Path, console: Console) -> None:
+def print_two_ledgers(first: Location, second: Location, console: Console) -> None:
     """Print what differs between two ledgers, paired by workload, method and seed.
 
     Raises:

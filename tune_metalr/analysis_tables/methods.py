@@ -1,7 +1,5 @@
 """What `compare` prints of the methods of one study."""
 
-from pathlib import Path
-
 from rich.console import Console
 
 from analysis import comparison, speed
@@ -13,9 +11,10 @@ from analysis.speed import MethodSpeed, Profile
 from analysis.written import INTERVALS, p_value, percent, points, time
 from tune_metalr.analysis_tables.development import print_development
 from tune_metalr.cli_tables import table
+from tune_metalr.store import Location
 
 
-def print_comparison(folder: Path, choices: AnalysisChoices, console: Console) -> None:
+def print_comparison(folder: Location, choices: AnalysisChoices, console: Console) -> None:
     """Print every method against the reference, times to target, and methods over workloads.
 
     Raises:

@@ -25,9 +25,11 @@ import torch
 
 from tune_metalr.batch_loss import Closure
 from tune_metalr.controller import step_leaving_gradients, weights_with_gradients
-from tune_metalr.metalr.prior import Family
+from tune_metalr.metalr.features import FeatureTracker
+from tune_metalr.metalr.prior import Family, Prior
 from tune_metalr.metalr.prior_controller import PriorController
 from tune_metalr.metalr.probe import Probe, Reading, sigma_of
+from tune_metalr.metalr.residual import Residual, shipped_residual
 
 
 class DeadBand(NamedTuple):
@@ -56,6 +58,9 @@ _BOUND = math.log(4.0)
 _RETREAT = math.log(2.0)
 _MOST_RETREATS = 60
 
+CONSULTED_BEFORE = 1 / 4
+"""Share of the run before which the residual is asked, at the last look."""
+
 
 class MetaLR(PriorController):
     """The prior, corrected by second-order probes; without a closure, the prior alone.
@@ -81,8 +86,17 @@ class MetaLR(PriorController):
         *,
         initial_lr: float = 1e-3,
         sets_weight_decay: bool = True,
+        prior: Prior | None = None,
+        residual: Residual | None = None,
     ) -> None:
-        """Take the arguments of the prior."""
+        """Take the arguments of the prior, and what moves its rate by the features of the run.
+
+        With another law than the shipped one, the shipped residual is of no use: then there is
+        none but the one that is given.
+        """
+        self._residual = residual
+        self._tracker = FeatureTracker(total_steps)
+        self._log_move: float | None = None
         self._log_scale = 0.0
         self._centre = 0.0
         self._foretold: float | None = None
@@ -93,13 +107,17 @@ class MetaLR(PriorController):
             total_steps,
             initial_lr=initial_lr,
             sets_weight_decay=sets_weight_decay,
+            prior=prior,
         )
         self._band = DEAD_BANDS[self.family]
+        if prior is None and residual is None:
+            self._residual = shipped_residual(self.family)
 
     @property
     def scale(self) -> float:
-        """The factor on the prior's rate that probes have led to."""
-        return math.exp(self._log_scale)
+        """The factor on the prior's rate that probes and residual have led to."""
+        wanted = self._log_scale + (self._log_move or 0.0)
+        return math.exp(max(self._centre - _BOUND, min(self._centre + _BOUND, wanted)))
 
     @property
     def sigma(self) -> float | None:
@@ -114,6 +132,8 @@ class MetaLR(PriorController):
             "foretold": self._foretold,
             "decrease": self._decrease,
             "has_retreated": self._has_retreated,
+            "log_move": self._log_move,
+            "tracker": self._tracker.state_dict(),
             "forward_evaluations": self.forward_evaluations,
         }
 
@@ -125,6 +145,8 @@ class MetaLR(PriorController):
         self._foretold = state["foretold"]
         self._decrease = state["decrease"]
         self._has_retreated = state["has_retreated"]
+        self._log_move = state["log_move"]
+        self._tracker.load_state_dict(state["tracker"])
         self.forward_evaluations = state["forward_evaluations"]
 
     def _planned(self) -> float:
@@ -137,7 +159,9 @@ class MetaLR(PriorController):
             self._retreat()
 
     def _move(self, loss: torch.Tensor, closure: Closure | None, gradient_scale: float) -> None:
-        is_due = closure is not None and (self._has_retreated or _is_probed(self._step))
+        if self._is_listening:
+            self._tracker.hear(self._step, float(loss.detach()))
+        is_due = closure is not None and (self._has_retreated or is_probed(self._step))
         weights = weights_with_gradients(self.optimizer) if is_due else []
         if closure is None or not weights:
             self.optimizer.step()
@@ -152,6 +176,7 @@ class MetaLR(PriorController):
         else:
             self._has_retreated = False
             self._hear(reading)
+            self._consult(reading, probe, gradient_scale)
 
     def _hear(self, reading: Reading) -> None:
         """Move the rate, if sigma is outside the dead band."""
@@ -164,6 +189,25 @@ class MetaLR(PriorController):
         move = max(-_LARGEST_MOVE, min(_LARGEST_MOVE, -excess))
         moved = self._log_scale + move
         self._log_scale = max(self._centre - _BOUND, min(self._centre + _BOUND, moved))
+
+    def _consult(self, reading: Reading, probe: Probe, gradient_scale: float) -> None:
+        """Let the residual move the rate, once: at the last look before a quarter of the run."""
+        if self._residual is None or not self._is_listening:
+            return
+        size = probe.measure(gradient_scale=gradient_scale)
+        features = self._tracker.look(self._step, self._learning_rate, reading, size)
+        if not any(map(is_probed, range(self._step + 1, self._end_of_listening))):
+            self._log_move = self._residual.log_move(features, total_steps=self.total_steps)
+
+    @property
+    def _is_listening(self) -> bool:
+        """Whether the residual is still to be asked."""
+        is_early = self._step < self._end_of_listening
+        return self._residual is not None and self._log_move is None and is_early
+
+    @property
+    def _end_of_listening(self) -> int:
+        return math.ceil(CONSULTED_BEFORE * self.total_steps)
 
     def _excess(self, sigma: float) -> float:
         """Return by how much the log rate is too high, as far as sigma tells."""
@@ -182,5 +226,6 @@ class MetaLR(PriorController):
         self._centre = max(lowest, self._centre - _RETREAT)
 
 
-def _is_probed(step: int) -> bool:
+def is_probed(step: int) -> bool:
+    """Return whether a step, counted from 0, is looked at whatever has happened before."""
     return step in _FIRST_PROBES or step % _PROBE_INTERVAL == _PROBE_INTERVAL - 1

@@ -1,4 +1,4 @@
-"""What is known of a good rate before training begins: fixed functions of optimizer and horizon.
+"""What is known of a good rate before training begins: from optimizer, horizon and width.
 
 Every number was fitted on generated tasks and bundled digits by `tune_metalr.metalr.meta_training`,
 and is read from `prior.json`, which records how.
@@ -6,7 +6,7 @@ and is read from `prior.json`, which records how.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 PRIOR_FILE = Path(__file__).with_name("prior.json")
 
 _REFERENCE_STEPS = 1000.0
+REFERENCE_WIDTH = 100.0
 
 
 class Family(StrEnum):
@@ -32,19 +33,26 @@ class Prior(NamedTuple):
     """Rate, warm-up and weight decay of one family."""
 
     rate_at_1000_steps: float
-    """Peak rate of a run of 1,000 steps. For SGD in units of 1 / (first loss), and for an
-    effective rate: the rate over one minus the momentum."""
+    """Peak rate of a run of 1,000 steps, of a network 100 wide. For SGD in units of 1 / (first
+    loss), and for an effective rate: the rate over one minus the momentum."""
     rate_exponent: float
     """The peak rate grows as (steps / 1,000) to this power."""
     warmup_fraction: float
     """Fraction of all steps in which the rate rises linearly; then it falls linearly to 0."""
     weight_decay: float
+    width_exponent: float = 0.0
+    """And as (width / 100) to this power."""
 
-    def peak_rate(self, total_steps: int) -> float:
-        """Return the highest rate of a run; beyond 100 to 1,200 steps the law is extrapolated."""
-        return self.rate_at_1000_steps * math.pow(
-            total_steps / _REFERENCE_STEPS, self.rate_exponent
-        )
+    def peak_rate(self, total_steps: int, width: float = REFERENCE_WIDTH) -> float:
+        """Return the highest rate of a run; beyond 300 to 11,000 steps it is extrapolated.
+
+        Args:
+            total_steps: Of the run.
+            width: Of the network, see `width_of`.
+        """
+        by_steps = math.pow(total_steps / _REFERENCE_STEPS, self.rate_exponent)
+        by_width = math.pow(width / REFERENCE_WIDTH, self.width_exponent)
+        return self.rate_at_1000_steps * by_steps * by_width
 
 
 def shape(step: int, total_steps: int, warmup_fraction: float) -> float:
@@ -58,6 +66,17 @@ def shape(step: int, total_steps: int, warmup_fraction: float) -> float:
     if step < warmup_steps:
         return (step + 1) / warmup_steps
     return 1 - (step - warmup_steps) / (total_steps - warmup_steps)
+
+
+def width_of(weights: Iterable[torch.Tensor]) -> float:
+    """Return how many inputs a unit of the widest layer has: the wider, the lower the best rate.
+
+    With Adam each of them moves by the rate, and what they do to the unit adds up (Yang et al.
+    2022, arXiv 2203.03466). Of an embedding it is the length of a row. A network whose weights have
+    no shape has the reference's width.
+    """
+    widths = [weight[0].numel() for weight in weights if weight.dim() > 1 and weight.numel()]
+    return float(max(widths, default=REFERENCE_WIDTH))
 
 
 def family_of(optimizer: torch.optim.Optimizer) -> Family:

@@ -7,7 +7,7 @@ import torch
 
 from tune_metalr.batch_loss import Closure
 from tune_metalr.controller import GroupRates, LearningRateController
-from tune_metalr.metalr.prior import Family, family_of, priors, shape
+from tune_metalr.metalr.prior import Family, Prior, family_of, priors, shape, width_of
 
 _GROWTH = 2.0
 _SMALLEST_UNIT = 1e-3
@@ -30,6 +30,7 @@ class PriorController(LearningRateController):
         *,
         initial_lr: float = 1e-3,
         sets_weight_decay: bool = True,
+        prior: Prior | None = None,
     ) -> None:
         """Set the weight decay, and wait for the first step.
 
@@ -41,6 +42,7 @@ class PriorController(LearningRateController):
             sets_weight_decay: Whether the prior's weight decay takes the place of the optimizer's.
                 Groups without any keep that, if others have some. L2 penalties of optimizers that
                 normalise their steps are left alone.
+            prior: Another law than the shipped one.
 
         Raises:
             ValueError: A number is out of its range.
@@ -49,7 +51,10 @@ class PriorController(LearningRateController):
         if not (math.isfinite(initial_lr) and initial_lr > 0):
             raise ValueError(f"initial_lr must be above 0, not {initial_lr}")
         self.family = family_of(optimizer)
-        self._prior = priors()[self.family]
+        self._prior = prior or priors()[self.family]
+        self._width = width_of(
+            weight for group in optimizer.param_groups for weight in group["params"]
+        )
         self._rates = GroupRates(optimizer)
         self._initial_lr = initial_lr
         self._step = 0
@@ -117,7 +122,7 @@ class PriorController(LearningRateController):
 
     def _planned(self) -> float:
         """Return the prior's rate of the step to come."""
-        peak = self._unit * self._prior.peak_rate(self.total_steps)
+        peak = self._unit * self._prior.peak_rate(self.total_steps, self._width)
         planned = peak * self.planned_share
         # The exponent is bounded: 2.0**t would overflow.
         return min(planned, self._initial_lr * _GROWTH ** min(self._step, 100))

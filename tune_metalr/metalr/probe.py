@@ -11,6 +11,7 @@ loss or the weights does not change it. Roulet et al. 2024 (arXiv 2407.06183) se
 """
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -45,6 +46,20 @@ class Reading(NamedTuple):
     def sigma(self) -> float | None:
         """Return the ratio; `None` where nothing can be said."""
         return sigma_of(self.foretold, self.decrease) if self.is_resolved else None
+
+
+class StepSize(NamedTuple):
+    """Norms over all weights that the step moves."""
+
+    step_norm: float
+    weight_norm: float
+    """Before the step."""
+    gradient_norm: float
+    """Before it was clipped."""
+    alignment: float
+    """Cosine of gradient and step; NaN where one of them is 0."""
+    num_weights: int
+    """That the step moves."""
 
 
 def sigma_of(foretold: float, decrease: float) -> float | None:
@@ -82,6 +97,23 @@ class Probe:
         return _reading(float(loss), evaluate_again(closure), foretold, resolution)
 
     @torch.no_grad()
+    def measure(self, *, gradient_scale: float) -> StepSize:
+        """Return how large the step since the probe was made is, and where it leads."""
+        products = [
+            _products(*tensors)
+            for tensors in zip(self._gradients, self._before, self._weights, strict=True)
+        ]
+        along, step, weight, gradient = (sum(part) for part in zip(*products, strict=True))
+        norms = math.sqrt(gradient) * math.sqrt(step)
+        return StepSize(
+            step_norm=math.sqrt(step),
+            weight_norm=math.sqrt(weight),
+            gradient_norm=math.sqrt(gradient) / (gradient_scale or math.nan),
+            alignment=along / norms if norms > 0 and math.isfinite(norms) else math.nan,
+            num_weights=sum(weight.numel() for weight in self._weights),
+        )
+
+    @torch.no_grad()
     def undo(self) -> None:
         """Take the step back, to the last bit."""
         torch._foreach_copy_(self._weights, self._before)
@@ -102,8 +134,25 @@ def _reading(before: float, after: float, foretold: float, resolution: float) ->
 
 def _along(gradient: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> float:
     """Return <gradient, before - after>, piece by piece: the difference is never held whole."""
-    pieces = zip(*(t.reshape(-1).split(_PIECE) for t in (gradient, before, after)), strict=True)  # type: ignore[no-untyped-call]
-    return sum(float(torch.dot(g, b - a)) for g, b, a in pieces)
+    return sum(float(torch.dot(g, b - a)) for g, b, a in _pieces(gradient, before, after))
+
+
+def _products(
+    gradient: torch.Tensor, before: torch.Tensor, after: torch.Tensor
+) -> tuple[float, float, float, float]:
+    """Return <g, d>, <d, d>, <w, w> and <g, g>, with d = before - after."""
+    totals = [0.0] * 4
+    for g, b, a in _pieces(gradient, before, after):
+        d = b - a
+        products = [torch.dot(*pair) for pair in ((g, d), (d, d), (b, b), (g, g))]
+        found = torch.stack(products).tolist()  # one wait for the device
+        totals = [total + product for total, product in zip(totals, found, strict=True)]
+    along, step, weight, squares = totals
+    return along, step, weight, squares
+
+
+def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+    return zip(*(tensor.reshape(-1).split(_PIECE) for tensor in tensors), strict=True)  # type: ignore[no-untyped-call]
 
 
 def _resolution(dtype: torch.dtype) -> float:

@@ -79,6 +79,8 @@ class Controller(NamedTuple):
     """Whether it draws random numbers, from a stream of its own."""
     has_prior: bool = False
     """Whether its arithmetic rests on the shipped prior, which is then part of its revision."""
+    has_residual: bool = False
+    """Whether shipped residuals, if there are any, correct that prior: they are part, too."""
     gives_loss: bool = False
     """Whether it gives the loss to an optimizer whose step takes it."""
 
@@ -206,7 +208,7 @@ CONTROLLERS: Mapping[str, Controller] = MappingProxyType(
         "prior": Controller(
             "tune_metalr.metalr.prior_controller.PriorController",
             sets_rate=True,
-            meaning="rate, warm-up, decay and weight decay as functions of optimizer and horizon",
+            meaning="rate, warm-up, decay, weight decay as functions of optimizer, horizon, width",
             sets_weight_decay=True,
             has_prior=True,
         ),
@@ -214,9 +216,10 @@ CONTROLLERS: Mapping[str, Controller] = MappingProxyType(
             "tune_metalr.metalr.metalr.MetaLR",
             sets_rate=True,
             meaning="the prior, corrected by second-order probes during training",
-            revision="3",
+            revision="4",
             sets_weight_decay=True,
             has_prior=True,
+            has_residual=True,
         ),
     }
 )
@@ -225,6 +228,7 @@ DEFAULT_LR = 1e-3
 """Where a controller that sets the rate itself begins, if the study says nothing."""
 
 _PRIOR_FILE = Path(__file__).parents[1] / "metalr" / "prior.json"
+_RESIDUALS = "residual-*.safetensors"
 _DIGEST_LENGTH = 12
 
 AVERAGING = Averaging("evaluates a running average of the weights, in which early ones fade")
@@ -260,7 +264,8 @@ def _controller_revision(name: str) -> str:
     controller = CONTROLLERS[name]
     if not controller.has_prior:
         return controller.revision
-    return f"{controller.revision}.{_digest_of_laws(_PRIOR_FILE)}"
+    residuals = sorted(_PRIOR_FILE.parent.glob(_RESIDUALS)) if controller.has_residual else []
+    return f"{controller.revision}.{_digest(_PRIOR_FILE, *residuals)}"
 
 
 def meta_training_seconds(controller: str) -> float | None:
@@ -275,10 +280,13 @@ def meta_training_seconds(controller: str) -> float | None:
 
 
 @cache
-def _digest_of_laws(file: Path) -> str:
-    """Return a hash of the laws in a prior's file, which is read once, as training does."""
-    laws = json.dumps(json.loads(file.read_text())["families"], sort_keys=True)
-    return hashlib.sha256(laws.encode()).hexdigest()[:_DIGEST_LENGTH]
+def _digest(prior: Path, *residuals: Path) -> str:
+    """Return a hash of laws and residuals, which are read once, as training does."""
+    laws = json.dumps(json.loads(prior.read_text())["families"], sort_keys=True)
+    hashed = hashlib.sha256(laws.encode())
+    for file in residuals:
+        hashed.update(file.name.encode() + file.read_bytes())
+    return hashed.hexdigest()[:_DIGEST_LENGTH]
 
 
 def _optimizer_revision(name: str) -> str:

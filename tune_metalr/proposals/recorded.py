@@ -57,7 +57,7 @@ def read_searches(ledger: Ledger, columns: Collection[str]) -> list[RecordedSear
     rows = _current_rows(ledger)
     if not rows:
         raise UserError(
-            f"{ledger.root} holds no proposals: its study has no 'searches', or none was begun"
+            f"{ledger.location} holds no proposals: its study has no 'searches', or none was begun"
         )
     trials = ledger.trials(columns).table.select(sorted({"trial_id", *columns})).to_pylist()
     outcomes = {row["trial_id"]: row for row in trials}

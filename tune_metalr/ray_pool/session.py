@@ -14,9 +14,12 @@ from typing import NamedTuple, Self
 
 import psutil
 
-from tune_metalr.errors import UserError, first_line
+from tune_metalr.errors import UserError
 from tune_metalr.fork_server import ALLOCATOR, ForkServer
+from tune_metalr.ray_pool.head_watch import HeadWatch
+from tune_metalr.ray_pool.joining import join_cluster
 from tune_metalr.ray_pool.last_act import kill_after_exit
+from tune_metalr.ray_pool.last_word import HEAD_IS_GONE, LastWord
 
 _FOLDER_PREFIX = "tune-metalr-ray-"
 _LONGEST_TEMP = 16
@@ -95,6 +98,9 @@ class SessionOptions(NamedTuple):
     address: str | None
     """Address of a running cluster; `None` starts a private one."""
     threads_per_trial: int
+    cpus_per_trial: float = 1
+    has_gpus: bool = False
+    """Whether a private cluster looks for the machine's GPUs."""
     fork_server: ForkServer | None = None
     """One that runs already, and is not the session's to stop."""
 
@@ -117,6 +123,7 @@ class RaySession:
         self._resources = ExitStack()
         self._last_act: subprocess.Popen[bytes] | None = None
         self._is_joined = False
+        self._head: HeadWatch | None = None
 
     def __enter__(self) -> Self:
         """Make the session's folder; of Ray, nothing is started yet."""
@@ -194,25 +201,31 @@ class RaySession:
         """Whether the cluster is this process's own."""
         return self._options.address is None
 
-    def connect(self) -> int:
-        """Start the private cluster or join the running one; return its CPUs.
+    def connect(self) -> None:
+        """Start the private cluster or join the running one.
 
         Raises:
-            UserError: The running cluster cannot be reached, or has no room for a trial.
+            UserError: The running cluster cannot be reached, or the private one would be too small.
         """
         if not self._fork_server:
-            return self._with_room(_join(str(self._options.address)))
+            self._head = join_cluster(str(self._options.address))
+            self._resources.enter_context(LastWord(self._head.address))
+            return
         # Told before anything is started: a cluster that stops at once leaves Ray's threads behind.
-        cpus = self._with_room(self._options.cpus)
+        if self._options.cpus < self._options.cpus_per_trial:
+            needed = f"{self._options.cpus_per_trial:g}"
+            raise UserError(f"a trial needs {needed} CPUs, but there are {self._options.cpus}")
         self._is_joined = True
-        _start(self.folder, cpus, self._fork_server)
-        return cpus
+        _start(self.folder, self._options, self._fork_server)
 
-    def _with_room(self, cpus: int) -> int:
-        needed = self._options.threads_per_trial
-        if cpus < needed:
-            raise UserError(f"a trial needs {needed} CPUs, but there are {cpus}")
-        return cpus
+    def check_head(self) -> None:
+        """Make sure that the head of a running cluster is there.
+
+        Raises:
+            UserError: It has not answered for long.
+        """
+        if self._head and self._head.is_gone:
+            raise UserError(HEAD_IS_GONE)
 
     def disconnect(self) -> None:
         """Leave the cluster politely, which `__exit__` cannot wait for."""
@@ -224,15 +237,15 @@ class RaySession:
         self._is_joined = False
 
 
-def _start(folder: Path, cpus: int, fork_server: ForkServer) -> None:
+def _start(folder: Path, options: SessionOptions, fork_server: ForkServer) -> None:
     """Start a cluster that only this process can join."""
     from tune_metalr.ray_pool.local_cluster import start_local_cluster
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     start_local_cluster(
         fork_server,
-        num_cpus=cpus,
-        num_gpus=0,
+        num_cpus=options.cpus,
+        num_gpus=None if options.has_gpus else 0,
         object_store_memory=_OBJECT_STORE_BYTES,
         include_dashboard=False,
         log_to_driver=False,
@@ -240,20 +253,6 @@ def _start(folder: Path, cpus: int, fork_server: ForkServer) -> None:
         _temp_dir=str(folder),
         _plasma_directory=str(folder),
     )
-
-
-def _join(address: str) -> int:
-    """Join a running cluster, which goes on when this process leaves; return its CPUs."""
-    import ray
-
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = first_line(error, "no answer")
-        raise UserError(f"cannot reach a Ray cluster at {address}: {reason}") from error
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return int(resources.get("CPU", 0))
 
 
 def _children() -> set[psutil.Process]:

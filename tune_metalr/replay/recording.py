@@ -5,13 +5,13 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tune_metalr.errors import UserError
 from tune_metalr.ledger import Ledger
 from tune_metalr.proposals import POPULATION
 from tune_metalr.space import Point, Space, space_from_json
+from tune_metalr.store import Location
 from tune_metalr.trial import MISSING, Status, canonical_json
 
 _COLUMNS = frozenset(
@@ -70,7 +70,7 @@ class Recording:
 
 
 def recordings(
-    folder: Path, *, search: str | None = None, workload: str | None = None
+    folder: Location, *, search: str | None = None, workload: str | None = None
 ) -> list[Recording]:
     """Read what a study's searches have recorded, one recording for each workload.
 
@@ -104,7 +104,7 @@ def recordings(
 
 
 def _named(
-    rows: list[dict[str, Any]], column: str, name: str | None, folder: Path
+    rows: list[dict[str, Any]], column: str, name: str | None, folder: Location
 ) -> list[dict[str, Any]]:
     kept = [row for row in rows if name in (None, row[column])]
     if not kept:

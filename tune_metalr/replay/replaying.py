@@ -1,7 +1,6 @@
 """Searches simulated on recorded trials: from a results folder to arrays."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +13,14 @@ from tune_metalr.replay.resolving import Resolver, Rule, best_rule
 from tune_metalr.replay.result import Replay, ReplayedSampler
 from tune_metalr.replay.samplers import check_lengths, check_names, check_space
 from tune_metalr.replay.table import Table, make_table
+from tune_metalr.store import Location
 
 Heard = Callable[[str, str, int], None]
 """Called with workload, sampler and repeats done."""
 
 
 def replay(
-    folder: Path,
+    folder: Location,
     samplers: Sequence[str],
     *,
     trials: int = 64,

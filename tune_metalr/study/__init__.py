@@ -23,6 +23,7 @@ from tune_metalr.study.fields import (
 )
 from tune_metalr.study.method_choice import Method, MethodChoice
 from tune_metalr.study.population_choice import check_shared_epochs
+from tune_metalr.study.resources import ResourcesChoice
 from tune_metalr.study.search_choice import SearchChoice
 from tune_metalr.study.workload_choice import WorkloadChoice
 from tune_metalr.trial import Purpose
@@ -112,6 +113,7 @@ class Study(Strict):
     """A count (0, 1, 2 ...) or a list."""
     precision: Precision = "float32"
     threads_per_trial: Count = 1
+    resources: ResourcesChoice = ResourcesChoice()
     methods: dict[Name, Method] = Field(default_factory=dict)
     searches: dict[Name, SearchChoice] = Field(default_factory=dict)
     analysis: AnalysisChoice = AnalysisChoice()
@@ -132,6 +134,11 @@ class Study(Strict):
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"workload '{min(twice)}' is listed twice")
         return workloads
+
+    @property
+    def need(self) -> dict[str, float]:
+        """What a trial takes of a node, by Ray's name of the resource."""
+        return self.resources.need(self.threads_per_trial)
 
     @property
     def folders(self) -> dict[str, Path]:

@@ -58,7 +58,7 @@ class ImageExamples(EqualSizeExamples):
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         import torch
 
-        self._arrays = arrays
+        self.arrays = arrays
         mean, std = (arrays[f"channel_{name}"].astype(np.float32) for name in ("mean", "std"))
         # One value per pixel: torch is ten times slower where it has to repeat three of them.
         self._mean, self._scale = (
@@ -68,7 +68,7 @@ class ImageExamples(EqualSizeExamples):
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of an image."""
-        height, width, channels = self._arrays["train_inputs"].shape[1:]
+        height, width, channels = self.arrays["train_inputs"].shape[1:]
         return height, width, channels
 
     def inputs(self, split: str, rows: Array) -> "torch.Tensor":
@@ -78,7 +78,7 @@ class ImageExamples(EqualSizeExamples):
         """
         import torch
 
-        pixels = torch.from_numpy(self._arrays[f"{split}_inputs"][rows]).to(torch.float32)
+        pixels = torch.from_numpy(self.arrays[f"{split}_inputs"][rows]).to(torch.float32)
         return pixels.sub_(self._mean).mul_(self._scale).permute(0, 3, 1, 2)
 
 

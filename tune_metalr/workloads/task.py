@@ -17,6 +17,7 @@ from tune_metalr.workloads.losses import classification_loss
 from tune_metalr.workloads.models import SmallCNN, SmallResNet, TextLSTM
 from tune_metalr.workloads.places import DataPlaces
 from tune_metalr.workloads.python import ArrayExamples, PythonWorkload, planned_workload
+from tune_metalr.workloads.resident import ResidentImages, ResidentText
 from tune_metalr.workloads.text import VOCABULARY_SIZE, TextExamples
 from tune_metalr.workloads.workload import Family, Origin, source_from_settings
 
@@ -65,12 +66,18 @@ class Task:
 
     def __init__(self, trial: Trial, places: DataPlaces) -> None:
         self._trial = trial
+        self.device = _device(trial.device)
+        """Where models and batches lie."""
         self._source = source_from_settings(trial.workload_settings["source"])
         arrays = open_arrays(find(self._source, trial.data_version, places))
         self._custom = self._import_custom()
         self._examples = self._open_examples(arrays)
         self._loss = self._custom.loss if self._custom else classification_loss
         self._labels = {split: arrays[f"{split}_labels"] for split in ("train", "test")}
+        self._targets = {
+            split: torch.from_numpy(np.array(labels)).to(self.device)
+            for split, labels in self._labels.items()
+        }
         self._validation_rows, self._train_rows = self._carve_validation()
 
     @property
@@ -92,10 +99,11 @@ class Task:
         """Initialise the model from the stream of (workload, seed)."""
         torch.manual_seed(derive_seed("weights", self._trial.workload, self._trial.seed))
         if self._custom:
-            return self._custom.build_model()
-        return _build_model(
-            self._trial.workload_settings["model"], self._examples, self.num_classes
-        )
+            model = self._custom.build_model()
+        else:
+            name = self._trial.workload_settings["model"]
+            model = _build_model(name, self._examples, self.num_classes)
+        return model.to(self.device)  # drawn on the CPU: the same weights on every device
 
     def loss(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the mean loss of a batch in nats."""
@@ -141,18 +149,24 @@ class Task:
     def _open_examples(self, arrays: dict[str, Array]) -> Examples:
         if self._custom:
             return ArrayExamples(self._custom, arrays)
+        is_resident = self.device.type != "cpu"
         if self._source.family is Family.TEXT:
-            return TextExamples(arrays, self._trial.workload_settings["max_tokens"])
-        return ImageExamples(arrays)
+            texts = TextExamples(arrays, self._trial.workload_settings["max_tokens"])
+            return ResidentText(texts, self.device) if is_resident else texts
+        images = ImageExamples(arrays)
+        return ResidentImages(images, self.device) if is_resident else images
 
     def _scored(self, split: str, rows: Array) -> Iterator[Batch]:
         batches = self._examples.evaluation_batches(split, rows, _EVALUATION_BATCH)
         return self._batches(split, batches)
 
     def _batches(self, split: str, batches: Iterator[Array]) -> Iterator[Batch]:
-        labels = self._labels[split]
+        labels = self._targets[split]
         for rows in batches:
-            yield Batch(self._examples.inputs(split, rows), torch.from_numpy(labels[rows]))
+            inputs = self._examples.inputs(split, rows)
+            if isinstance(inputs, torch.Tensor):  # of a Python workload, which makes them here
+                inputs = inputs.to(self.device)
+            yield Batch(inputs, labels[torch.from_numpy(rows).to(self.device)])
 
     def _carve_validation(self) -> tuple[Array, Array]:
         """Return validation rows, the same for every seed, and this seed's training rows."""
@@ -166,6 +180,20 @@ class Task:
             shuffled = np.random.default_rng(derive_seed(*names)).permutation(train)
             train = shuffled[: trial.train_examples]
         return validation, train
+
+
+def _device(name: str | None) -> torch.device:
+    """Return the device of a trial.
+
+    Raises:
+        UserError: It is a GPU, and torch sees none here.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "the study asks for GPUs, but torch sees none on this node: install torch for CUDA "
+            "there, or leave 'gpus' out of the study's resources"
+        )
+    return torch.device(name or "cpu")
 
 
 def _build_model(name: str, examples: Examples, num_classes: int) -> nn.Module:

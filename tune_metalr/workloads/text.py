@@ -69,6 +69,14 @@ class TextExamples:
                 starts = np.maximum(starts, ends - max_tokens)
             self._starts[name], self._lengths[name] = starts, ends - starts
 
+    def tokens(self, split: str) -> Array:
+        """Return the tokens of all texts of a split, end to end."""
+        return self._tokens[split]
+
+    def spans(self, split: str, rows: Array) -> tuple[Array, Array]:
+        """Return where texts begin among the tokens of their split, and their lengths."""
+        return self._starts[split][rows], self._lengths[split][rows]
+
     def inputs(self, split: str, rows: Array) -> tuple["torch.Tensor", "torch.Tensor"]:
         """Return int64 [batch, longest] tokens, padded behind, and int64 [batch] lengths."""
         import torch

@@ -15,7 +15,7 @@ from analysis.report.sections import (
 )
 from analysis.report.study_data import StudyData
 
-_IN_ORDER = (
+IN_ORDER = (
     answer,
     methods,
     budgets,
@@ -30,4 +30,4 @@ _IN_ORDER = (
 
 def all_sections(data: StudyData, numbers: Numbers) -> list[Section]:
     """Return the report's sections; one of which nothing is known says so."""
-    return [each.section(data, numbers) for each in _IN_ORDER]
+    return [each.section(data, numbers) for each in IN_ORDER]

@@ -74,7 +74,7 @@ def budget_figures(
         untuned = [
             row for row in summaries if row.workload == workload and row.role == Role.BASELINE
         ]
-        panels = [_panel(unit, here, untuned) for unit in UNITS]
+        panels = [budget_panel(unit, here, untuned) for unit in UNITS]
         yield LineFigure(
             f"budgets-{workload}",
             f"{workload}: expected test accuracy of what tuning selects",
@@ -82,7 +82,8 @@ def budget_figures(
         )
 
 
-def _panel(unit: str, curves: list[TuningCurves], untuned: list[MethodSummary]) -> Panel:
+def budget_panel(unit: str, curves: list[TuningCurves], untuned: list[MethodSummary]) -> Panel:
+    """Return curves of tuned baselines over one unit of budget, and untuned methods as levels."""
     tuned = [
         line(each.label, found.budgets, found.score, low=found.low, high=found.high)
         for each in curves

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from analysis.load import load_searches, load_trials
+from analysis.report import sections
 from analysis.report.report import write_report
 from analysis.summary import summarize
 from tests.ledgers import MadeUpLedger
 from tune_metalr.errors import UserError
 from tune_metalr.trial import Status
 
-SECTIONS = ["answer", "methods", "budgets", "differences", "times", "paths", "sensitivity",
-            "searches", "counts", "reproduce"]  # fmt: skip
+SECTIONS = [*(each.__name__.rpartition(".")[2] for each in sections.IN_ORDER), "reproduce"]
 HOSTILE = "<script>alert(1)</script>"
 
 

@@ -1,8 +1,7 @@
 """The fit: the law whose mean regret over tasks and horizons is least."""
 
 import math
-from collections.abc import Iterable, Sequence
-from itertools import product
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +13,28 @@ from tune_metalr.metalr.prior import Family, Prior
 _REGRET_CAP = 1.0
 """A law that ends at chance has failed, and cannot do worse."""
 
-_SPREAD = (1 / 1.5, 1.0, 1.5)
+SPREAD = (1 / 1.5, 1.0, 1.5)
 """The best rate of a user's task is another by such factors: a law must not stand at an edge."""
 
 _RATES_PER_FACTOR_10 = 40
-_EXPONENTS = tuple(round(-0.5 + 0.05 * n, 2) for n in range(11))
+
+
+class Exponents(NamedTuple):
+    """Which powers of horizon and width a fit may take."""
+
+    steps: tuple[float, ...]
+    width: tuple[float, ...]
+
+
+SAME_RATE = Exponents((0.0,), (0.0,))
+_OF_STEPS = tuple(round(-0.5 + 0.05 * n, 2) for n in range(11))
 """Between no effect of the horizon and that of convex theory, steps to the power of -1/2 (Schaipp
 et al. 2025, arXiv 2501.18965). A steeper law fits three horizons, and is far off at others."""
+_OF_WIDTH = tuple(round(-1 + 0.1 * n, 1) for n in range(11))
+"""Between no effect and that of theory for Adam, one over the width (Yang et al. 2022, arXiv
+2203.03466)."""
+ALL = Exponents(_OF_STEPS, _OF_WIDTH)
+WITHOUT_WIDTH = Exponents(_OF_STEPS, (0.0,))
 
 
 class Fit(NamedTuple):
@@ -30,23 +44,90 @@ class Fit(NamedTuple):
     mean_regret: float
 
 
-def fit(
-    surfaces: Sequence[Surface], family: Family, exponents: Iterable[float] = _EXPONENTS
-) -> Fit:
+class Fitting:
+    """Fits laws to tasks, or to all of them but a family. Every law is tried on a task once."""
+
+    def __init__(self, surfaces: Sequence[Surface], family: Family) -> None:
+        if not surfaces:
+            raise ValueError("a fit needs at least one surface")
+        self._surfaces = surfaces
+        self._family = family
+        self._rates = _rates(family)
+        self._regrets = np.stack([self._of(surface) for surface in surfaces])
+        """[surfaces, powers of steps, powers of width, warm-ups, decays, rates]."""
+
+    def fit(self, exponents: Exponents = ALL, *, without: str | None = None) -> Fit:
+        """Return the best law, of those whose warm-up and decay the grid has tried.
+
+        Args:
+            exponents: That the law may have.
+            without: A family of tasks that is left out.
+        """
+        kept = [n for n, one in enumerate(self._surfaces) if one.task_family != without]
+        surfaces = [self._surfaces[number] for number in kept]
+        tried = np.ix_(
+            kept,
+            [ALL.steps.index(power) for power in exponents.steps],
+            [ALL.width.index(power) for power in exponents.width],
+        )
+        objective = np.tensordot(_weights(surfaces), self._regrets[tried], axes=1)
+        best = np.unravel_index(int(objective.argmin()), objective.shape)
+        axes = AXES[self._family]
+        law = Prior(
+            rate_at_1000_steps=float(f"{self._rates[best[4]]:.3g}"),
+            rate_exponent=exponents.steps[best[0]],
+            warmup_fraction=axes.warmup_fractions[best[2]],
+            weight_decay=axes.weight_decays[best[3]],
+            width_exponent=exponents.width[best[1]],
+        )
+        return Fit(law, mean_regret(surfaces, law))
+
+    def fit_what_transfers(self) -> Fit:
+        """Return the best law, in which the width counts if that pays on families left out."""
+        return self.fit(min((WITHOUT_WIDTH, ALL), key=self.left_out_regret))
+
+    def left_out_regret(self, exponents: Exponents) -> float:
+        """Return the mean regret, on each family of tasks, of the law that the others give.
+
+        With one family alone there is nothing to leave out, and the regret is 0.
+        """
+        families = sorted({surface.task_family for surface in self._surfaces})
+        if len(families) < 2:
+            return 0.0
+        regrets = []
+        for name in families:
+            left = [surface for surface in self._surfaces if surface.task_family == name]
+            regrets.append(mean_regret(left, self.fit(exponents, without=name).law))
+        return float(np.mean(regrets))
+
+    def _of(self, surface: Surface) -> Array:
+        """Return the regrets of all laws on one task, each at most 1, means over the spread."""
+        axes = AXES[self._family]
+        factors = [
+            [Prior(1.0, of_steps, 0.0, 0.0, of_width) for of_width in ALL.width]
+            for of_steps in ALL.steps
+        ]
+        units = np.array([[surface.peak_rate(unit) for unit in row] for row in factors])
+        peaks = units[..., None, None] * self._rates[:, None] * np.array(SPREAD)
+        regrets = [
+            [
+                np.minimum(surface.regret(peaks, warmup, decay), _REGRET_CAP).mean(axis=-1)
+                for decay in axes.weight_decays
+            ]
+            for warmup in axes.warmup_fractions
+        ]
+        found: Array = np.moveaxis(np.array(regrets), (0, 1), (2, 3))
+        return found
+
+
+def fit(surfaces: Sequence[Surface], family: Family, exponents: Exponents = ALL) -> Fit:
     """Return the best law, of those whose warm-up and decay the grid has tried."""
-    if not surfaces:
-        raise ValueError("a fit needs at least one surface")
-    rates = _rates(family)
-    axes = AXES[family]
-    best: tuple[float, Prior] | None = None
-    for exponent, warmup, decay in product(exponents, axes.warmup_fractions, axes.weight_decays):
-        objective = _objective(surfaces, Prior(1.0, exponent, warmup, decay), rates)
-        index = int(objective.argmin())
-        if best is None or objective[index] < best[0]:
-            rate = float(f"{rates[index]:.3g}")
-            best = float(objective[index]), Prior(rate, exponent, warmup, decay)
-    assert best is not None
-    return Fit(best[1], mean_regret(surfaces, best[1]))
+    return Fitting(surfaces, family).fit(exponents)
+
+
+def exponents_of(law: Prior) -> Exponents:
+    """Return which exponents the fit of a law has had."""
+    return ALL if law.width_exponent else WITHOUT_WIDTH
 
 
 def mean_regret(surfaces: Sequence[Surface], law: Prior) -> float:
@@ -57,7 +138,7 @@ def mean_regret(surfaces: Sequence[Surface], law: Prior) -> float:
 
 def regret_of(surface: Surface, law: Prior) -> float:
     """Return a law's regret on one task at one horizon."""
-    rate = np.array([law.peak_rate(surface.steps)])
+    rate = np.array([surface.peak_rate(law)])
     return float(surface.regret(rate, law.warmup_fraction, law.weight_decay)[0])
 
 
@@ -70,16 +151,6 @@ def usual_regret(surfaces: Sequence[Surface]) -> float:
 def _rates(family: Family) -> Array:
     low, high = (math.log10(end(AXES[family].rates)) for end in (min, max))
     return np.logspace(low, high, 1 + round((high - low) * _RATES_PER_FACTOR_10))
-
-
-def _objective(surfaces: Sequence[Surface], unit: Prior, rates: Array) -> Array:
-    """Return the mean capped regret for each rate at 1,000 steps; `unit` has the rate 1."""
-    total = np.zeros(len(rates))
-    for surface, weight in zip(surfaces, _weights(surfaces), strict=True):
-        peaks = unit.peak_rate(surface.steps) * rates[:, None] * np.array(_SPREAD)
-        regrets = surface.regret(peaks, unit.warmup_fraction, unit.weight_decay)
-        total += weight * np.minimum(regrets, _REGRET_CAP).mean(axis=1)
-    return total
 
 
 def _weights(surfaces: Sequence[Surface]) -> Array:

@@ -1,13 +1,18 @@
 """The oracle grid: how well a task ends with each setting. Finished cells are never run again."""
 
-import json
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tune_metalr.metalr.features import Features
+from tune_metalr.metalr.meta_training.journal import journal, read_journal
+from tune_metalr.metalr.meta_training.processes import Processes
 from tune_metalr.metalr.meta_training.run import Setting, train
 from tune_metalr.metalr.meta_training.task import Task, split_of
+from tune_metalr.metalr.meta_training.variation import LONG_STEPS
+from tune_metalr.metalr.meta_training.watch import Watch
 from tune_metalr.metalr.prior import Family
 
 CONSTANT = -1.0
@@ -21,19 +26,19 @@ class Axes(NamedTuple):
     warmup_fractions: tuple[float, ...]
     weight_decays: tuple[float, ...]
     middle_rates: tuple[float, ...]
-    """Where values other than the base are tried."""
+    """Where decays other than the base are tried."""
 
 
 AXES = {
     Family.ADAM: Axes(
-        rates=(5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2),
-        warmup_fractions=(0.25, 0.05),
-        weight_decays=(0.1, 0.01, 0.3),
-        middle_rates=(2e-3, 4e-3, 8e-3),
+        rates=(5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2),
+        warmup_fractions=(0.25, 0.5),
+        weight_decays=(0.3, 0.03, 1.0, 3.0),
+        middle_rates=(2e-3, 8e-3, 3.2e-2),
     ),
     Family.SGD_MOMENTUM: Axes(
         rates=(0.12, 0.3, 0.75, 1.5, 3.0, 6.0, 12.0),
-        warmup_fractions=(0.25, 0.05),
+        warmup_fractions=(0.25, 0.5),
         weight_decays=(5e-4, 0.0, 5e-3),
         middle_rates=(0.75, 1.5, 3.0),
     ),
@@ -41,9 +46,6 @@ AXES = {
 
 USUAL = Setting(rate=1e-3, warmup_fraction=CONSTANT, weight_decay=0.01)
 """AdamW as torch has it, at a constant rate: what a user who tunes nothing runs."""
-
-LONG_STEPS = 1000
-"""Longer horizons have one seed, and rates alone: they would cost most of the time."""
 
 
 class Cell(NamedTuple):
@@ -62,85 +64,95 @@ class Outcome(NamedTuple):
     """A cell that was run."""
 
     cell: Cell
-    accuracy: float
-    loss_nats: float
+    score: float
+    loss: float
     diverged: bool
     seconds: float
+    features: list[list[float | None] | None]
+    """What looks have shown within each sixteenth of the run; the table is without."""
 
 
-def planned(tasks: tuple[Task, ...], num_seeds: int = 2) -> Iterator[tuple[Task, Cell]]:
-    """Yield every cell; what matters most comes first, because time may be up before the end."""
-    horizons = sorted({steps for task in tasks for steps in task.horizons_steps})
-    short, middle = horizons[:1], [steps for steps in horizons[1:] if steps <= LONG_STEPS]
-    every_seed = [(steps, seed) for seed in range(num_seeds) for steps in short]
-    every_seed += [(steps, seed) for seed in range(num_seeds) for steps in middle]
-    long = [(steps, 0) for steps in horizons if steps > LONG_STEPS]
-    before = num_seeds * len(short) + len(middle)
-    for steps, seed in every_seed[:before] + long + every_seed[before:]:
-        for task in tasks:
-            if steps in task.horizons_steps:
-                yield from ((task, cell) for cell in _cells(task.name, steps, seed))
+def planned(tasks: Iterable[Task], seeds: Sequence[int] = (0, 1)) -> Iterator[tuple[Task, Cell]]:
+    """Yield every cell; what matters most comes first, because time may be up before the end.
+
+    Long horizons have one seed, and rates alone: they would cost most of the time.
+    """
+    tasks = tuple(tasks)
+    for seed in seeds:
+        yield from _cells((task for task in tasks if not is_long(task)), seed, is_long=False)
+        if seed == seeds[0]:
+            yield from _cells(filter(is_long, tasks), seed, is_long=True)
 
 
-def _cells(task: str, steps: int, seed: int) -> Iterator[Cell]:
-    for family in Family:
-        for setting in settings(family, is_long=steps > LONG_STEPS):
-            yield Cell(task, steps, family.value, *setting, seed)
+def is_long(task: Task) -> bool:
+    """Return whether the horizon of a task is one of the long ones."""
+    return task.steps >= LONG_STEPS[0]
+
+
+def _cells(tasks: Iterable[Task], seed: int, *, is_long: bool) -> Iterator[tuple[Task, Cell]]:
+    for task in tasks:
+        for family in Family:
+            for setting in settings(family, is_long=is_long):
+                yield task, Cell(task.name, task.steps, family.value, *setting, seed)
 
 
 def settings(family: Family, *, is_long: bool) -> Iterator[Setting]:
-    """Yield a family's settings: rates at the base, other warm-ups, other decays, the usual."""
+    """Yield a family's settings: rates with each warm-up, other decays, the usual."""
     axes = AXES[family]
     base_warmup, base_decay = axes.warmup_fractions[0], axes.weight_decays[0]
-    yield from (Setting(rate, base_warmup, base_decay) for rate in axes.rates)
+    # A longer warm-up bears higher rates: its gain is another at each rate.
+    warmups = axes.warmup_fractions[:1] if is_long else axes.warmup_fractions
+    yield from (Setting(rate, warmup, base_decay) for warmup in warmups for rate in axes.rates)
     if not is_long:
         for rate in axes.middle_rates:
-            yield from (Setting(rate, warmup, base_decay) for warmup in axes.warmup_fractions[1:])
             yield from (Setting(rate, base_warmup, decay) for decay in axes.weight_decays[1:])
     if family is Family.ADAM:
         yield USUAL
 
 
 def run_grid(
-    tasks: tuple[Task, ...], file: Path, *, num_seeds: int = 2, limit_seconds: float
+    tasks: Iterable[Task],
+    file: Path,
+    *,
+    seeds: Sequence[int] = (0, 1),
+    processes: Processes,
+    end: float = math.inf,
 ) -> list[Outcome]:
-    """Run the cells that `file` does not hold, until time is up; return all that it holds then."""
+    """Run the cells that `file` does not hold, until `end`; return all that it holds then.
+
+    What is running at the end (monotonic seconds) is finished first.
+    """
     outcomes = read(file)
     finished = {outcome.cell for outcome in outcomes}
-    splits = {task.name: split_of(task) for task in tasks}
-    end = time.monotonic() + limit_seconds
-    for task, cell in planned(tasks, num_seeds):
-        if cell in finished:
-            continue
-        if time.monotonic() > end:
-            break
-        start = time.monotonic()
-        score = train(
-            task,
-            splits[task.name],
-            Family(cell.family),
-            steps=cell.steps,
-            setting=Setting(cell.rate, cell.warmup_fraction, cell.weight_decay),
-            seed=cell.seed,
-        )
-        outcomes.append(Outcome(cell, *score, time.monotonic() - start))
-        _append(file, outcomes[-1])
+    wanted = [(task, cell) for task, cell in planned(tasks, seeds) if cell not in finished]
+    with journal(file) as write:
+        for outcome in processes.map_until(end, run_cell, wanted):
+            outcomes.append(outcome)
+            write(outcome._asdict() | {"cell": outcome.cell._asdict()})
     return outcomes
 
 
+def run_cell(task: Task, cell: Cell) -> Outcome:
+    """Run one cell."""
+    start = time.monotonic()
+    watch = Watch(task.steps)
+    score = train(
+        task,
+        split_of(task),
+        Family(cell.family),
+        setting=Setting(cell.rate, cell.warmup_fraction, cell.weight_decay),
+        seed=cell.seed,
+        watch=watch,
+    )
+    seconds = time.monotonic() - start
+    return Outcome(cell, *score, seconds, [seen and _rounded(seen) for seen in watch.features])
+
+
+def _rounded(features: Features) -> list[float | None]:
+    """Return what tells runs apart; `None` for what is no number, which JSON has not."""
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in features]
+
+
 def read(file: Path) -> list[Outcome]:
-    """Return the cells of a file of JSON lines, which may not exist or end in half a line."""
-    if not file.exists():
-        return []
-    complete = file.read_text().rpartition("\n")[0].splitlines()
-    rows = [json.loads(line) for line in complete]
-    return [Outcome(Cell(**row.pop("cell")), **row) for row in rows]
-
-
-def _append(file: Path, outcome: Outcome) -> None:
-    row = outcome._asdict() | {"cell": outcome.cell._asdict()}
-    if file.exists() and not (text := file.read_bytes()).endswith(b"\n"):
-        # A run that was killed left half a line.
-        file.write_bytes(text[: text.rfind(b"\n") + 1])
-    with file.open("a") as stream:
-        stream.write(json.dumps(row) + "\n")
+    """Return the cells that a file holds."""
+    return [Outcome(Cell(**row.pop("cell")), **row) for row in read_journal(file)]

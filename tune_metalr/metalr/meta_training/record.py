@@ -1,80 +1,121 @@
 """The prior's file: the laws, and how they were found."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tune_metalr.metalr.meta_training.fit import (
+    ALL,
+    SAME_RATE,
+    WITHOUT_WIDTH,
+    Exponents,
     Fit,
-    fit,
+    Fitting,
+    exponents_of,
     mean_regret,
     regret_of,
     usual_regret,
 )
 from tune_metalr.metalr.meta_training.grid import AXES, USUAL, Outcome
-from tune_metalr.metalr.meta_training.surface import Surface, surfaces
-from tune_metalr.metalr.meta_training.task import Task
+from tune_metalr.metalr.meta_training.surface import Surface, about, surfaces
+from tune_metalr.metalr.meta_training.task import Task, width
+from tune_metalr.metalr.meta_training.trial_of_laws import Trial
 from tune_metalr.metalr.prior import Family, Prior
-
-COMMAND = "python -m tune_metalr.metalr.meta_training --out DIR"
-
-_SAME_RATE = (0.0,)
-"""The exponents of a law whose rate does not depend on the horizon."""
 
 
 def prior_file(
-    outcomes: Sequence[Outcome], tasks: Iterable[Task], environment: Mapping[str, str]
+    outcomes: Sequence[Outcome], tasks: Iterable[Task], origin: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return what `prior.json` holds, fitted to the grid's outcomes."""
+    """Return what `prior.json` holds, fitted to the grid's outcomes.
+
+    Args:
+        outcomes: Of the grid.
+        tasks: That it was run on.
+        origin: What the record tells of the command, the code and the machine.
+    """
     tasks = tuple(tasks)
-    chance = {task.name: task.chance for task in tasks}
-    task_families = {task.name: task.family for task in tasks}
-    of_family = {
-        family: surfaces(outcomes, family, chance=chance, task_families=task_families)
-        for family in Family
-    }
-    fits = {family: fit(found, family) for family, found in of_family.items()}
+    known = about(tasks)
+    of_family = {family: surfaces(outcomes, family, about=known) for family in Family}
+    fittings = {family: Fitting(found, family) for family, found in of_family.items()}
+    fits = {family: fitting.fit_what_transfers() for family, fitting in fittings.items()}
     return {
         "families": {family.value: fits[family].law._asdict() for family in Family},
         "record": {
-            "command": COMMAND,
-            **environment,
+            **origin,
             "seconds": round(sum(outcome.seconds for outcome in outcomes)),
             "runs": len(outcomes),
             "diverged_runs": sum(outcome.diverged for outcome in outcomes),
             "seeds": sorted({outcome.cell.seed for outcome in outcomes}),
             "tasks": {task.name: _described(task) for task in tasks},
-            "regret": "(best - accuracy) / (best - chance), best: of the grid's settings",
+            "regret": "(best - score) / (best - chance), best: of the grid's settings",
             "fits": {
-                family.value: _evidence(of_family[family], family, fits[family])
+                family.value: _evidence(of_family[family], family, fittings[family], fits[family])
                 for family in Family
             },
         },
     }
 
 
-def write_prior(content: Mapping[str, Any], file: Path) -> None:
-    """Write the prior's file, one number or short list a line."""
-    file.write_text(json.dumps(content, indent=1) + "\n")
+class Refining(NamedTuple):
+    """What refining a law has given."""
+
+    law: Prior
+    """The refined one."""
+    curve: list[float]
+    """The mean regret of each generation's candidates; its tasks are others each time."""
+    trial: Trial
+    """Of both laws."""
+    seconds: float
+    """Of all runs of search and trial: they are part of what training costs."""
+
+
+def with_refined(content: Mapping[str, Any], family: Family, refining: Refining) -> dict[str, Any]:
+    """Return a prior's content with what refining has given; its law stands where it pays."""
+    trial = refining.trial
+    told = {
+        "law": _told(refining.law),
+        "pays": trial.pays,
+        "seconds": round(refining.seconds),
+        "curve": [_rounded(regret) for regret in refining.curve],
+    }
+    if trial.gain is not None:
+        told["gain"] = [_rounded(value) for value in trial.gain]
+    families = content["families"] | ({family.value: told["law"]} if trial.pays else {})
+    record = content["record"]
+    fits = record["fits"] | {family.value: record["fits"][family.value] | {"refined": told}}
+    refined = {"families": families, "record": record | {"fits": fits}}
+    return with_cost(refined, refining.seconds)
+
+
+def with_cost(content: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Return a prior's content with more CPU-seconds of training."""
+    record = content["record"]
+    return {**content, "record": record | {"seconds": record["seconds"] + round(seconds)}}
 
 
 def _described(task: Task) -> dict[str, Any]:
     return {
         "family": task.family,
         "batch_size": task.batch_size,
-        "horizons_steps": list(task.horizons_steps),
+        "steps": task.steps,
+        "width": round(width(task)),
+        "initial_scale": float(f"{task.initial_scale:.3g}"),
+        "loss_scale": float(f"{task.loss_scale:.3g}"),
     }
 
 
-def _evidence(found: list[Surface], family: Family, fitted: Fit) -> dict[str, Any]:
-    single = fit(found, family, _SAME_RATE)
+def _evidence(
+    found: list[Surface], family: Family, fitting: Fitting, fitted: Fit
+) -> dict[str, Any]:
+    single, narrow, wide = map(fitting.fit, (SAME_RATE, WITHOUT_WIDTH, ALL))
     evidence: dict[str, Any] = {
         "grid": {name: list(values) for name, values in AXES[family]._asdict().items()},
         "mean_regret": _rounded(fitted.mean_regret),
+        "law": _told(fitted.law),
         "best_single_rate": _told(single.law) | {"mean_regret": _rounded(single.mean_regret)},
-        "left_out": _left_out(found, family),
+        "with_width": _told(wide.law) | {"mean_regret": _rounded(wide.mean_regret)},
+        "without_width": _told(narrow.law) | {"mean_regret": _rounded(narrow.mean_regret)},
+        "left_out": _left_out(found, family, fitting, exponents_of(fitted.law)),
         "surfaces": [_of_surface(surface, fitted.law) for surface in found],
     }
     if family is Family.ADAM:
@@ -86,17 +127,22 @@ def _evidence(found: list[Surface], family: Family, fitted: Fit) -> dict[str, An
     return evidence
 
 
-def _left_out(found: list[Surface], family: Family) -> dict[str, Any]:
+def _left_out(
+    found: list[Surface], family: Family, fitting: Fitting, exponents: Exponents
+) -> dict[str, Any]:
     """Return, for each family of tasks, the law that the others give, and what it loses there."""
     told = {}
     for name in sorted({surface.task_family for surface in found}):
-        others = [surface for surface in found if surface.task_family != name]
         left = [surface for surface in found if surface.task_family == name]
-        if others:
-            law = fit(others, family).law
-            single = fit(others, family, _SAME_RATE).law
+        if len(left) < len(found):
+            law = fitting.fit(exponents, without=name).law
+            single, narrow, wide = (
+                fitting.fit(which, without=name).law for which in (SAME_RATE, WITHOUT_WIDTH, ALL)
+            )
             told[name] = _told(law) | {
                 "regret_there": _rounded(mean_regret(left, law)),
+                "with_width_regret_there": _rounded(mean_regret(left, wide)),
+                "without_width_regret_there": _rounded(mean_regret(left, narrow)),
                 "single_rate_regret_there": _rounded(mean_regret(left, single)),
             }
             if family is Family.ADAM:
@@ -108,7 +154,7 @@ def _of_surface(surface: Surface, law: Prior) -> dict[str, Any]:
     return {
         "task": surface.task,
         "steps": surface.steps,
-        "best_accuracy": _rounded(surface.best),
+        "best_score": _rounded(surface.best),
         "regret": _rounded(regret_of(surface, law)),
         "seed_deviation": _rounded(surface.seed_deviation),
     }

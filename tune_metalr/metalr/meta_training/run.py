@@ -1,6 +1,7 @@
 """One run: a task trained for a number of steps with one setting of the law."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -13,11 +14,12 @@ from tune_metalr.metalr.meta_training.task import (
     initial_network,
     train_batches,
 )
+from tune_metalr.metalr.meta_training.watch import Watch
 from tune_metalr.metalr.prior import Family, shape
 
 MOMENTUM = 0.9
 
-_DIVERGED_LOSS_NATS = 1e3
+_DIVERGED_LOSS = 1e3
 
 
 class Setting(NamedTuple):
@@ -31,42 +33,54 @@ class Setting(NamedTuple):
 
 
 class Score(NamedTuple):
-    """How a run ended. A run that diverged has the accuracy of a guess."""
+    """How a run ended. A run that diverged has the score of a guess."""
 
-    accuracy: float
-    """Fraction of the validation examples."""
-    loss_nats: float
-    """Mean cross-entropy on the validation examples."""
+    score: float
+    """On the validation examples, as the task has it."""
+    loss: float
+    """Mean on the validation examples, in the objective's unit: without the task's scale."""
     diverged: bool
 
 
 def train(
-    task: Task, split: Split, family: Family, *, steps: int, setting: Setting, seed: int
+    task: Task,
+    split: Split,
+    family: Family,
+    *,
+    setting: Setting,
+    seed: int,
+    watch: Watch | None = None,
 ) -> Score:
-    """Train a task's network, and score it after the last step."""
+    """Train a task's network, and score it after the last step.
+
+    Looks of `watch` change nothing: with it and without it, a run has the same bits.
+    """
     network = initial_network(task, seed)
     batches = train_batches(task, split.train, seed)
     batch = next(batches)
     with torch.no_grad():
-        first_loss_nats = _loss(network, batch).item()
-    peak = torch_rate(family, setting.rate, first_loss_nats)
+        first_loss = task.loss(network, batch).item()
+    peak = torch_rate(family, setting.rate, first_loss)
     optimizer = build_optimizer(family, network, setting.weight_decay)
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = peak * _factor(step, steps, setting.warmup_fraction)
+    for step in range(task.steps):
+        optimizer.param_groups[0]["lr"] = peak * _factor(step, task.steps, setting.warmup_fraction)
         optimizer.zero_grad()
-        loss = _loss(network, batch)
-        if not loss.item() < _DIVERGED_LOSS_NATS:
+        loss = task.loss(network, batch)
+        if not loss.item() < _DIVERGED_LOSS * task.loss_scale:
             break
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        if watch is None:
+            optimizer.step()
+        else:
+            watch.step(step, optimizer, loss.detach(), partial(task.loss, network, batch))
         batch = next(batches)
-    return _score(task, network, split.validation)
+    return score(task, network, split.validation)
 
 
-def torch_rate(family: Family, rate: float, first_loss_nats: float) -> float:
+def torch_rate(family: Family, rate: float, first_loss: float) -> float:
     """Return the rate that torch's optimizer is given."""
     if family is Family.SGD_MOMENTUM:
-        return rate * (1 - MOMENTUM) / first_loss_nats
+        return rate * (1 - MOMENTUM) / first_loss
     return rate
 
 
@@ -85,15 +99,11 @@ def _factor(step: int, steps: int, warmup_fraction: float) -> float:
     return 1.0 if warmup_fraction < 0 else shape(step, steps, warmup_fraction)
 
 
-def _loss(network: nn.Module, batch: Examples) -> torch.Tensor:
-    return nn.functional.cross_entropy(network(batch.inputs), batch.classes)
-
-
 @torch.no_grad()
-def _score(task: Task, network: nn.Module, examples: Examples) -> Score:
-    logits = network(examples.inputs)
-    loss_nats = nn.functional.cross_entropy(logits, examples.classes).item()
-    if not math.isfinite(loss_nats) or loss_nats > _DIVERGED_LOSS_NATS:
-        return Score(task.chance, _DIVERGED_LOSS_NATS, diverged=True)
-    accuracy = (logits.argmax(dim=1) == examples.classes).double().mean().item()
-    return Score(accuracy, loss_nats, diverged=False)
+def score(task: Task, network: nn.Module, examples: Examples) -> Score:
+    """Return how a network does on examples."""
+    outputs = network(examples.inputs)
+    loss = task.objective.loss(outputs, examples.targets).item()
+    if not math.isfinite(loss) or loss > _DIVERGED_LOSS:
+        return Score(task.chance, _DIVERGED_LOSS, diverged=True)
+    return Score(task.objective.score(outputs, examples.targets), loss, diverged=False)

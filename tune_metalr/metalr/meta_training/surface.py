@@ -1,7 +1,7 @@
 """What the grid says of one task at one horizon: the regret of any setting within its range.
 
-A regret is how much accuracy a setting loses to the grid's best one, as a fraction of what there
-is to win: (best - accuracy) / (best - chance). In units of the seeds' deviation, of which two
+A regret is how much score a setting loses to the grid's best one, as a fraction of what there
+is to win: (best - score) / (best - chance). In units of the seeds' deviation, of which two
 seeds know little, the quietest task would decide the fit alone. The best of some twenty noisy means
 flatters itself: that raises every setting's regret by one number, and moves no optimum. Where no
 setting leaves chance far behind, there is hardly anything to win, and noise must not count as much.
@@ -15,7 +15,8 @@ import numpy as np
 
 from tune_metalr.metalr.meta_training.grid import AXES, CONSTANT, Outcome
 from tune_metalr.metalr.meta_training.run import Setting
-from tune_metalr.metalr.prior import Family
+from tune_metalr.metalr.meta_training.task import Task, width
+from tune_metalr.metalr.prior import Family, Prior
 
 _LEAST_TO_WIN = 0.2
 """Of the way from chance to 1."""
@@ -34,44 +35,65 @@ class Curve(NamedTuple):
         return np.interp(np.log(rates), self.log_rates, self.values)
 
 
+class About(NamedTuple):
+    """What a fit has to know of a task."""
+
+    family: str
+    chance: float
+    """The score of a guess."""
+    width: float
+    """Of its network."""
+
+
 class Surface(NamedTuple):
     """A task at one horizon with one family."""
 
     task: str
     task_family: str
     steps: int
+    width: float
+    """Of the task's network."""
     base: Curve
     """Accuracy at the base's warm-up and decay."""
     warmup_gains: Mapping[float, Curve]
-    """What another warm-up adds to the accuracy, where the grid tried it."""
+    """What another warm-up adds to the score, where the grid tried it."""
     decay_gains: Mapping[float, Curve]
     best: float
     chance: float
     seed_deviation: float
-    """Of an accuracy, from differences between seeds in every cell. NaN with one seed."""
-    usual_accuracy: float
+    """Of a score, from differences between seeds in every cell. NaN with one seed."""
+    usual_score: float
     """Of AdamW as torch has it. NaN where it was not run."""
+
+    def peak_rate(self, law: Prior) -> float:
+        """Return the highest rate of a run here, as a law has it."""
+        return law.peak_rate(self.steps, self.width)
 
     def regret(self, rates: Array, warmup_fraction: float, weight_decay: float) -> Array:
         """Return the regrets of rates. What warm-up and decay add are taken to sum up."""
-        accuracy = self.base.at(rates)
+        score = self.base.at(rates)
         for gains, value in (
             (self.warmup_gains, warmup_fraction),
             (self.decay_gains, weight_decay),
         ):
             if value in gains:
-                accuracy = accuracy + gains[value].at(rates)
-        return (self.best - accuracy) / self.to_win
+                score = score + gains[value].at(rates)
+        return (self.best - score) / self.to_win
 
     @property
     def to_win(self) -> float:
-        """Return the accuracy that a regret of 1 loses."""
+        """Return the score that a regret of 1 loses."""
         return max(self.best - self.chance, _LEAST_TO_WIN * (1 - self.chance))
 
     @property
     def usual_regret(self) -> float:
         """Return the regret of AdamW as torch has it."""
-        return (self.best - self.usual_accuracy) / self.to_win
+        return (self.best - self.usual_score) / self.to_win
+
+
+def about(tasks: Iterable[Task]) -> dict[str, About]:
+    """Return what a fit has to know of each task, by its name."""
+    return {task.name: About(task.family, task.chance, width(task)) for task in tasks}
 
 
 Means = Mapping[Setting, float]
@@ -81,16 +103,21 @@ def surfaces(
     outcomes: Iterable[Outcome],
     family: Family,
     *,
-    chance: Mapping[str, float],
-    task_families: Mapping[str, str],
+    about: Mapping[str, "About"],
 ) -> list[Surface]:
-    """Return a surface for each task and horizon that the outcomes hold."""
+    """Return a surface for each task and horizon that the outcomes hold.
+
+    Args:
+        outcomes: Of the grid.
+        family: Of optimizers.
+        about: What is known of each task, by its name.
+    """
     groups: dict[tuple[str, int], list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         if outcome.cell.family == family:
             groups[outcome.cell.task, outcome.cell.steps].append(outcome)
     return [
-        _surface(task, task_families[task], steps, _complete(group), family, chance[task])
+        _surface(task, about[task], steps, _complete(group), family)
         for (task, steps), group in sorted(groups.items())
     ]
 
@@ -101,8 +128,8 @@ def _complete(group: list[Outcome]) -> dict[Setting, list[float]]:
     A seed that time cut short would tilt the curve to its own luck.
     """
     by_seed: dict[int, dict[Setting, float]] = defaultdict(dict)
-    for (_, _, _, *setting, seed), accuracy, *_ in group:
-        by_seed[seed][Setting(*setting)] = accuracy
+    for (_, _, _, *setting, seed), score, *_ in group:
+        by_seed[seed][Setting(*setting)] = score
     most = max(len(cells) for cells in by_seed.values())
     complete = [cells for cells in by_seed.values() if len(cells) == most]
     return {setting: [cells[setting] for cells in complete] for setting in complete[0]}
@@ -110,11 +137,10 @@ def _complete(group: list[Outcome]) -> dict[Setting, list[float]]:
 
 def _surface(
     task: str,
-    task_family: str,
+    about: About,
     steps: int,
     accuracies: dict[Setting, list[float]],
     family: Family,
-    chance: float,
 ) -> Surface:
     means = {setting: float(np.mean(values)) for setting, values in accuracies.items()}
     within = {setting: mean for setting, mean in means.items() if setting[1] != CONSTANT}
@@ -123,15 +149,16 @@ def _surface(
     warmup, decay = axes.warmup_fractions[0], axes.weight_decays[0]
     return Surface(
         task=task,
-        task_family=task_family,
+        task_family=about.family,
         steps=steps,
+        width=about.width,
         base=_curve({s.rate: mean for s, mean in within.items() if s[1:] == (warmup, decay)}),
         warmup_gains=_gains(within, {w: (w, decay) for w in axes.warmup_fractions[1:]}, family),
         decay_gains=_gains(within, {d: (warmup, d) for d in axes.weight_decays[1:]}, family),
         best=max(within.values()),
-        chance=chance,
+        chance=about.chance,
         seed_deviation=_deviation(accuracies.values()),
-        usual_accuracy=usual[0] if usual else float("nan"),
+        usual_score=usual[0] if usual else float("nan"),
     )
 
 

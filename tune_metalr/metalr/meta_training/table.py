@@ -8,16 +8,16 @@ from tune_metalr.metalr.meta_training.grid import Cell, Outcome
 
 GRID_FILE = Path(__file__).with_name("oracle_grid.csv")
 
-_COLUMNS = (*Cell._fields, *Outcome._fields[1:])
+_COLUMNS = (*Cell._fields, "score", "loss", "diverged", "seconds")
 
 
 def write_table(outcomes: Iterable[Outcome], file: Path) -> None:
-    """Write a line an outcome, rounded to what a fit can see."""
+    """Write a line an outcome, in the order of the cells, rounded to what a fit can see."""
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        for cell, accuracy, loss_nats, diverged, seconds in outcomes:
-            numbers = (f"{accuracy:.5f}", f"{loss_nats:.4f}", int(diverged), f"{seconds:.2f}")
+        for cell, score, loss, diverged, seconds, _ in sorted(outcomes):
+            numbers = (f"{score:.5f}", f"{loss:.4f}", int(diverged), f"{seconds:.2f}")
             writer.writerow([*cell, *numbers])
 
 
@@ -25,6 +25,12 @@ def read_table(file: Path) -> list[Outcome]:
     """Return the outcomes of a table."""
     with file.open(newline="") as stream:
         return [_outcome(row) for row in csv.DictReader(stream)]
+
+
+def with_features(outcomes: Iterable[Outcome], found: Iterable[Outcome]) -> list[Outcome]:
+    """Return the outcomes of a table with the features of the runs that it was written from."""
+    features = {outcome.cell: outcome.features for outcome in found}
+    return [outcome._replace(features=features[outcome.cell]) for outcome in outcomes]
 
 
 def _outcome(row: dict[str, str]) -> Outcome:
@@ -39,8 +45,9 @@ def _outcome(row: dict[str, str]) -> Outcome:
     )
     return Outcome(
         cell,
-        accuracy=float(row["accuracy"]),
-        loss_nats=float(row["loss_nats"]),
+        score=float(row["score"]),
+        loss=float(row["loss"]),
         diverged=row["diverged"] == "1",
         seconds=float(row["seconds"]),
+        features=[],
     )

@@ -1,0 +1,1 @@
+"""Pages of the repository that are made from its reference ledgers; a test makes them anew."""

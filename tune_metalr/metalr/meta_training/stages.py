@@ -1,0 +1,175 @@
+"""The stages that learn from a complete grid by whole runs: refining a law, and an ablation."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tune_metalr.metalr.meta_training.ablation import Arm, ablate, gains
+from tune_metalr.metalr.meta_training.grid import is_long
+from tune_metalr.metalr.meta_training.processes import Processes
+from tune_metalr.metalr.meta_training.record import Refining
+from tune_metalr.metalr.meta_training.refine import Refinement, refine
+from tune_metalr.metalr.meta_training.task import Task
+from tune_metalr.metalr.meta_training.trial_of_laws import Law, try_laws
+from tune_metalr.metalr.meta_training.verdict import Gain, Known, Verdict
+from tune_metalr.metalr.prior import Prior
+
+_FRESH_SEEDS = 3
+_FIRST_FRESH_SEED = 10_000
+"""What is learned on the grid's seeds is tried on others."""
+
+_DIGEST_LENGTH = 12
+
+
+class Stage(NamedTuple):
+    """How far one stage has come."""
+
+    name: str
+    finished_runs: int
+    planned_runs: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to run."""
+        return self.finished_runs >= self.planned_runs
+
+
+class MetaTraining(NamedTuple):
+    """Where meta-training keeps what it finds, and how it goes about it."""
+
+    out: Path
+    """Folder of all runs and results: the same folder goes on."""
+    tasks: tuple[Task, ...]
+    """The suite."""
+    seed: int
+    """Of initial weights, orders of batches and learning; another one shows what is luck."""
+    grid_seeds: int
+    """Runs of each setting of the grid."""
+    origin: Mapping[str, str]
+    """What the record tells of the command and the code."""
+    processes: Processes
+    end: float
+    """No run begins later (monotonic seconds)."""
+    say: Callable[[str], None]
+    """Told each result, a line each."""
+
+    @property
+    def short_tasks(self) -> list[Task]:
+        """Those whose runs take seconds."""
+        return [task for task in self.tasks if not is_long(task)]
+
+    @property
+    def fresh_seeds(self) -> range:
+        """Seeds that neither grid nor search has seen."""
+        first = _FIRST_FRESH_SEED + _FRESH_SEEDS * self.seed
+        return range(first, first + _FRESH_SEEDS)
+
+    def log(self, stage: str, family: str, *identity: object) -> Path:
+        """Return where the runs of a stage are kept; those of another law or seed lie elsewhere."""
+        text = json.dumps(identity, default=repr)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
+        return self.out / f"{stage}-{family}-{digest}.jsonl"
+
+
+class Ablation(NamedTuple):
+    """What each part is worth."""
+
+    worth: dict[Arm, Gain]
+    """Empty until all has been run."""
+    seconds: float
+    stage: Stage
+
+
+def refine_law(
+    known: Known, law: Prior, training: MetaTraining
+) -> tuple[Refining | None, list[Stage]]:
+    """Refine a law by whole runs, and try it beside the fitted one with fresh seeds.
+
+    Nothing is returned of a search or a trial that is not complete.
+    """
+    family = known.family
+    tasks = training.short_tasks
+    how = Refinement(seed=training.seed)
+    found = refine(
+        law,
+        family,
+        tasks,
+        known.surface_of,
+        how=how,
+        processes=training.processes,
+        log=training.log("refined", family, law, how),
+        is_time_up=lambda: time.monotonic() > training.end,
+    )
+    searched = Stage(f"refining {family}", len(found.generations), how.generations)
+    count = len(tasks) * len(Law) * len(training.fresh_seeds)
+    if not searched.is_complete:
+        return None, [searched, Stage(f"trial of laws {family}", 0, count)]
+    trial = try_laws(
+        {Law.GRID: law, Law.REFINED: found.law},
+        family,
+        tasks,
+        known.surface_of,
+        seeds=training.fresh_seeds,
+        processes=training.processes,
+        log=training.log("laws", family, law, found.law, training.seed),
+        end=training.end,
+    )
+    tried = Stage(f"trial of laws {family}", len(trial.runs), count)
+    if trial.gain is None:
+        return None, [searched, tried]
+    training.say(f"{family}: refined to {found.law._asdict()}, which {saves(trial.gain)}")
+    seconds = sum(generation.seconds for generation in found.generations)
+    seconds += sum(run.seconds for run in trial.runs.values())
+    curve = [float(np.mean(generation.regrets)) for generation in found.generations]
+    return Refining(found.law, curve, trial, seconds), [searched, tried]
+
+
+def ablate_parts(known: Known, verdict: Verdict, training: MetaTraining) -> Ablation:
+    """Try each part in whole runs, on families that it has not seen and with fresh seeds."""
+    family = known.family
+    tasks = training.short_tasks
+    seeds = training.fresh_seeds
+    parts = {one.task_family: one.parts for one in verdict.left_out}
+    identity = [
+        (name, one.law, one.features, one.residual.vector().tolist()) for name, one in parts.items()
+    ]
+    results = ablate(
+        tasks,
+        known.surface_of,
+        parts,
+        family,
+        seeds=seeds,
+        processes=training.processes,
+        log=training.log("ablation", family, identity, training.seed),
+        end=training.end,
+    )
+    stage = Stage(f"ablation {family}", len(results), len(tasks) * len(Arm) * len(seeds))
+    seconds = sum(result.seconds for result in results)
+    if not stage.is_complete:
+        return Ablation({}, seconds, stage)
+    worth = gains(results, {task.name: task.family for task in tasks})
+    for arm, gain in worth.items():
+        training.say(f"{family}: in whole runs there, {arm} {saves(gain)}")
+    return Ablation(worth, seconds, stage)
+
+
+def described_ablation(ablation: Ablation) -> dict[str, Any]:
+    """Return what an ablation says as JSON has it; of one that is not complete, how far it is."""
+    return {
+        "runs": ablation.stage.finished_runs,
+        "planned_runs": ablation.stage.planned_runs,
+        "seconds": round(ablation.seconds),
+        "saves": {
+            arm.value: [round(value, 4) for value in gain] for arm, gain in ablation.worth.items()
+        },
+    }
+
+
+def saves(gain: Gain) -> str:
+    """Say what is saved, with its interval."""
+    return f"saves {gain.mean:.4f} [{gain.low:.4f}, {gain.high:.4f}] of regret"
