@@ -106,7 +106,7 @@ def test_where_one_warm_up_is_best_everywhere_nothing_is_left_to_explain(found) 
 
 
 def test_where_one_value_was_tried_no_best_is_told(outcomes) -> None:
-    long = [o for o in outcomes if o.cell.task != "a-0" or o.cell[4:6] == LAW[2:]]
+    long = [o for o in outcomes if o.cell.task != "a-0" or o.cell[4:6] == LAW[2:4]]
     flat = surfaces(long, Family.ADAM, about=ABOUT)
     found = cases(flat, long, Family.ADAM, LAW, point=0)
     told = {case.surface.task: set(case.moves) for case in found}

@@ -80,9 +80,9 @@ def test_a_search_goes_on_to_the_same_numbers(search) -> None:
 
 
 def test_a_point_outside_is_a_law_at_the_edge() -> None:
-    law = law_of(np.array([0.0, 0.3, -1.0, math.log(1e-9)]))
-    assert law == Prior(1.0, 0.0, 0.02, 0.0)
-    assert law_of(np.array([math.log(8e-3), -0.3, 0.4, math.log(0.101)])) == BEST
+    law = law_of(np.array([0.0, 0.3, 0.1, -1.0, math.log(1e-9)]))
+    assert law == Prior(1.0, 0.0, 0.02, 0.0, 0.0)
+    assert law_of(np.array([math.log(8e-3), -0.3, 0.0, 0.4, math.log(0.101)])) == BEST
 
 
 def test_a_regret_is_that_of_a_run() -> None:
