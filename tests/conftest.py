@@ -27,9 +27,12 @@ REPOSITORY = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "tune_metalr"]
 
 # Ray reads it when it is imported: any test may do so, before another one starts a cluster.
+# Processes that pytest-xdist starts are told what is ours: their own environment begins with it.
 _USERS = dict(os.environ)
 set_environment(is_private=True)
 _OURS = {name for name, value in os.environ.items() if _USERS.get(name) != value}
+_OURS |= set(_USERS.get("SET_FOR_TESTS", "").split()) | {"SET_FOR_TESTS"}
+os.environ["SET_FOR_TESTS"] = " ".join(sorted(_OURS))
 
 settings.register_profile(
     "repeatable",
