@@ -59,6 +59,24 @@ def versions(recorded: pd.DataFrame) -> list[Recorded]:
     return [Recorded(name, _counted(ran[name])) for name in VERSION_COLUMNS]
 
 
+def mixed_times(*frames: pd.DataFrame) -> str | None:
+    """Return a warning if trials ran on several models of processor, else `None`.
+
+    Gradients cost the same everywhere; seconds, and all that is made of them, do not.
+
+    Args:
+        frames: Rows with `status` and `cpu_model`; one that was never run is left out.
+    """
+    ran = pd.concat([frame.loc[frame["status"].notna(), "cpu_model"] for frame in frames])
+    models = [name for name, _ in _counted(ran)]
+    if len(models) < 2:
+        return None
+    return (
+        f"Trials ran on {len(models)} models of processor ({', '.join(models)}): device-seconds "
+        f"mix fast and slow ones; compare gradients."
+    )
+
+
 def spent_by_role(recorded: pd.DataFrame) -> list[Spent]:
     """Return what the trials of each role have cost, whatever became of them; each counted once."""
     ran = recorded[recorded["status"].notna()].drop_duplicates("trial_id")

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from analysis.provenance import COLUMNS, period, spent_by_role, versions
+from analysis.provenance import COLUMNS, mixed_times, period, spent_by_role, versions
 
 
 def recorded(*changes):
@@ -22,6 +22,15 @@ def test_mixed_versions_are_told():
     assert torch.values == (("2.13", 2), ("2.12", 1))
     assert torch.is_mixed
     assert not next(each for each in found if each.name == "threads").is_mixed
+
+
+def test_times_of_several_processors_are_not_to_be_compared():
+    slow, fast = recorded({"cpu_model": "slow"}), recorded({"cpu_model": "fast"})
+    never = recorded({"cpu_model": "other", "status": None})
+    warning = mixed_times(slow, fast, never)
+    assert warning is not None
+    assert warning.startswith("Trials ran on 2 models of processor (slow, fast)")
+    assert mixed_times(slow, never) is mixed_times(recorded().reindex(columns=COLUMNS)) is None
 
 
 def test_what_was_never_run_has_no_version_and_no_cost():
