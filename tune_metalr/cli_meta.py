@@ -20,7 +20,7 @@ def meta_train(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where its runs and results are kept.")
     ],
-    hours: Annotated[float, typer.Option(min=0, help="No run begins later.")] = _MOST_HOURS,
+    hours: Annotated[float, typer.Option(min=0, help="Nothing begins later.")] = _MOST_HOURS,
     processes: Annotated[int, typer.Option(min=1, help="Runs at one time.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Another one shows what is luck.")] = 0,
     grid_seeds: Annotated[
@@ -28,7 +28,7 @@ def meta_train(
         typer.Option(min=1, max=2, help="Runs of each setting of the grid, a seed each."),
     ] = 2,
     ship: Annotated[
-        bool, typer.Option("--ship", help="Write the package's own files, not files in DIR.")
+        bool, typer.Option("--ship", help="Once all is done, make it the package's own.")
     ] = False,
 ) -> None:
     """Train MetaLR anew, on generated tasks. The same command goes on after any interruption."""
@@ -42,10 +42,13 @@ def meta_train(
 
     settings = ["--seed", str(seed), "--grid-seeds", str(grid_seeds)]
     command = ["tune-metalr", "meta-train", str(folder), "--processes", str(processes), *settings]
+    command += ["--hours", str(hours)] if hours != _MOST_HOURS else []
     command += ["--ship"] if ship else []
+    ran = provenance()
     origin = {
         "command": shlex.join(["tune-metalr", "meta-train", "DIR", *settings]),
-        "commit": provenance()["project_commit"] or "unknown",
+        "commit": ran["project_commit"] or "unknown",
+        "cpu_model": ran["cpu_model"] or "unknown",
     }
     try:
         with interruptible():
@@ -63,4 +66,5 @@ def meta_train(
         print(f"Stopped. To go on: {shlex.join(command)}")
         raise
     if not all(stage.is_complete for stage in stages):
-        print(f"Time is up. To go on: {shlex.join(command)}")
+        nothing = ", and nothing is shipped yet" if ship else ""
+        print(f"Time is up{nothing}. To go on: {shlex.join(command)}")

@@ -1,5 +1,7 @@
 """The ablation: arms differ by their part alone, and gains are what a part saves on every family."""
 
+import hashlib
+import json
 import math
 import time
 
@@ -110,9 +112,13 @@ def test_with_a_residual_a_run_resumes_bit_for_bit(saved_at) -> None:
 
 
 def test_a_shipped_residual_corrects_the_shipped_prior_alone(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("tune_metalr.metalr.residual.PACKAGE", tmp_path)
+    laws = tmp_path / "prior.json"
+    monkeypatch.setattr("tune_metalr.metalr.residual.PRIOR_FILE", laws)
     shipped_residual.cache_clear()
-    raising().save(tmp_path / RESIDUAL_FILES[Family.ADAM])
+    file = tmp_path / RESIDUAL_FILES[Family.ADAM]
+    raising().save(file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    laws.write_text(json.dumps({"residuals": {"adam": digest}}))
 
     def moved(**options):
         problem = Quadratic()
@@ -123,6 +129,13 @@ def test_a_shipped_residual_corrects_the_shipped_prior_alone(tmp_path, monkeypat
     try:
         assert moved() > 0.4
         assert moved(prior=LAW) is None
+        laws.write_text(json.dumps({"residuals": {}}))  # left behind by another law
+        shipped_residual.cache_clear()
+        assert moved() is None
+        laws.write_text(json.dumps({"residuals": {"adam": "another"}}))
+        shipped_residual.cache_clear()
+        with pytest.raises(ValueError, match=r"is not the one that prior\.json names"):
+            moved()
     finally:
         shipped_residual.cache_clear()
 

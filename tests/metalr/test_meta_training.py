@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from tune_metalr.metalr.meta_training.fit import Fitting, fit
+from tune_metalr.metalr.meta_training.fit import Fitting
 from tune_metalr.metalr.meta_training.grid import AXES, Cell, Outcome, planned, run_grid, settings
 from tune_metalr.metalr.meta_training.processes import processes_of_one_thread
 from tune_metalr.metalr.meta_training.record import prior_file
@@ -103,7 +103,7 @@ def test_a_known_law_is_found_again(exponent, decay) -> None:
         Family.ADAM,
         about={"made-up": About("made-up", 0.1, REFERENCE_WIDTH)},
     )
-    law = fit(found, Family.ADAM).law
+    law = Fitting(found, Family.ADAM).fit().law
     assert law.rate_at_1000_steps == pytest.approx(4e-3, rel=0.25)
     assert law.rate_exponent == pytest.approx(exponent, abs=0.1)
     assert law.weight_decay == decay
@@ -140,11 +140,13 @@ def test_what_is_shipped_is_the_fit_of_the_table_beside_it() -> None:
     again = prior_file(read_table(GRID_FILE), TASKS, {})
     record = shipped["record"]
     for family, fit_again in again["record"]["fits"].items():
-        refined = record["fits"][family].pop("refined", {"pays": False, "seconds": 0})
+        refined = record["fits"][family].pop("refined", {"pays": False})
         law = refined["law"] if refined["pays"] else fit_again["law"]
         assert shipped["families"][family] == law
-        ablation = verdicts[family]["ablation"]
-        record["seconds"] -= refined["seconds"] + ablation["seconds"]
+        assert verdicts[family]["ablation"]["seconds"] == record["seconds_of"][f"ablation {family}"]
+    assert record["seconds"] == sum(record["seconds_of"].values())
+    cost = again["record"].pop("seconds"), again["record"].pop("seconds_of")
+    assert cost == (record["seconds_of"]["grid"], {"grid": cost[0]})
     for name, value in again["record"].items():
         assert record[name] == value, name
 

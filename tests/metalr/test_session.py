@@ -1,5 +1,6 @@
 """Meta-training as one command: what it says, writes, and leaves alone until it is complete."""
 
+import hashlib
 import json
 import shutil
 import sys
@@ -24,9 +25,10 @@ from tune_metalr.metalr.meta_training import (
 )
 from tune_metalr.metalr.meta_training.ablation import Arm, Result
 from tune_metalr.metalr.meta_training.grid import Cell, Outcome, planned
-from tune_metalr.metalr.meta_training.refine import Refinement, Regret
+from tune_metalr.metalr.meta_training.refine import Regret, Search
 from tune_metalr.metalr.meta_training.session import meta_train
 from tune_metalr.metalr.meta_training.table import read_table
+from tune_metalr.metalr.meta_training.tasks import FAMILIES
 from tune_metalr.metalr.prior import Family, Prior
 from tune_metalr.metalr.residual import RESIDUAL_FILES, Residual
 
@@ -44,8 +46,8 @@ def made_result(task, surface, parts, run):
 
 
 def made_regret(task, surface, family, law, seed):
-    """Stand for a run of refining: Adam gains by a stronger decay, SGD by nothing."""
-    return Regret(0.5 - law.weight_decay if family is Family.ADAM else 0.5, seconds=2.0)
+    """Stand for a run of refining: SGD gains by a stronger decay, Adam by nothing."""
+    return Regret(0.5 if family is Family.ADAM else 0.5 - law.weight_decay, seconds=2.0)
 
 
 ORIGIN = {"command": "tune-metalr meta-train DIR", "commit": "0123abc"}
@@ -98,16 +100,23 @@ def test_a_whole_meta_training_writes_what_it_has_found(train) -> None:
     assert set(content["families"]) == set(Family)
     assert Prior(**content["families"]["adam"]).rate_at_1000_steps > 0
     fits = content["record"]["fits"]
-    assert [fits[family]["refined"]["pays"] for family in Family] == [True, False]
-    assert content["families"]["adam"] == fits["adam"]["refined"]["law"] != fits["adam"]["law"]
-    assert content["families"]["sgd-momentum"] == fits["sgd-momentum"]["law"]
-    refined = sum(fits[family]["refined"]["seconds"] for family in Family)
-    assert refined >= 2 * 2.0 * len(SHORT)
+    adam, sgd = (fits[family] for family in Family)
+    assert [one["refined"]["pays"] for one in (adam, sgd)] == [False, True]
+    assert content["families"]["adam"] == adam["law"] != adam["refined"]["law"]
+    assert content["families"]["sgd-momentum"] == sgd["refined"]["law"] != sgd["law"]
+    assert (sgd["has_width"], sgd["refined"]["law"]["width_exponent"]) == (False, 0.0)
+    refined = 2.0 * (Search().generations * Search().population * len(FAMILIES) + 6 * len(SHORT))
     ablated = 1.0 * len(SHORT) * len(Arm) * 3
-    assert content["record"]["seconds"] == refined + len(Family) * ablated
+    assert content["record"]["seconds_of"] == {"grid": 0} | {
+        f"{stage} {family}": seconds
+        for family in Family
+        for stage, seconds in (("refining", refined), ("ablation", ablated))
+    }
+    assert content["record"]["seconds"] == len(Family) * (refined + ablated)
+    assert content["record"]["unfinished"] == []
     assert {name: content["record"][name] for name in ORIGIN} == ORIGIN
-    curve = fits["adam"]["refined"]["curve"]
-    assert len(curve) == Refinement().generations
+    curve = sgd["refined"]["curve"]
+    assert len(curve) == Search().generations
     assert curve[-1] < curve[0]
     assert len(read_table(folder / "oracle_grid.csv")) == count
     verdicts = json.loads((folder / "verdicts.json").read_text())
@@ -115,7 +124,10 @@ def test_a_whole_meta_training_writes_what_it_has_found(train) -> None:
     saved = verdicts["adam"]["ablation"]["saves"]
     assert saved["probe"][0] == pytest.approx(0.1)
     assert saved["online"][0] == pytest.approx(0.0)
-    assert Residual.read(folder / RESIDUAL_FILES[Family.ADAM]).ranges.keys() == {"sigma", "horizon"}
+    residual = folder / RESIDUAL_FILES[Family.ADAM]
+    assert Residual.read(residual).ranges.keys() == {"sigma", "horizon"}
+    digest = hashlib.sha256(residual.read_bytes()).hexdigest()
+    assert content["residuals"] == {"adam": digest}
     assert not (folder / RESIDUAL_FILES[Family.SGD_MOMENTUM]).exists()
     assert not list((folder.parent / "package").iterdir())
 
@@ -126,14 +138,48 @@ def hasty(monkeypatch):
     monkeypatch.setattr(learn, "GENERATIONS", 2)
 
 
-def test_meta_training_goes_on_to_the_same_prior(train, hasty) -> None:
+@pytest.mark.parametrize("log", ["cells", "refined-adam-*", "laws-sgd-*", "ablation-adam-*"])
+def test_meta_training_goes_on_to_the_same_end(train, hasty, log) -> None:
+    def results():
+        files = [*folder.glob("*.json"), *folder.glob("*.csv"), *folder.glob("*.safetensors")]
+        assert len(files) == 4
+        return {file.name: file.read_bytes() for file in files}
+
     *_, folder = train()
-    whole = (folder / "prior.json").read_bytes()
-    (log,) = folder.glob("laws-adam-*.jsonl")
-    log.write_text(log.read_text()[:-9])  # killed while it wrote
-    (folder / "prior.json").unlink()
+    whole = results()
+    (file,) = folder.glob(f"{log}.jsonl")
+    text = file.read_text()
+    file.write_text(text[: len(text) // 2])  # killed while it wrote
+    for name in whole:
+        (folder / name).unlink()
     train()
-    assert (folder / "prior.json").read_bytes() == whole
+    assert results() == whole
+
+
+def test_a_residual_around_another_law_than_the_refined_one_is_not_kept(
+    train, hasty, monkeypatch
+) -> None:
+    def gaining(task, surface, family, law, seed):
+        return Regret(0.5 - law.weight_decay, seconds=2.0)
+
+    for module in (refine, trial_of_laws):
+        monkeypatch.setattr(module, "run_regret", gaining)
+    *_, folder = train()
+    content = json.loads((folder / "prior.json").read_text())
+    assert content["record"]["fits"]["adam"]["refined"]["pays"]
+    assert content["residuals"] == {}
+    assert not list(folder.glob("*.safetensors"))
+
+
+def test_a_run_that_was_written_twice_counts_once(train) -> None:
+    stages, *_, folder = train()
+    cells = folder / "cells.jsonl"
+    lines = cells.read_text().splitlines()
+    half = lines[: len(lines) // 2]
+    cells.write_text("".join(f"{line}\n" for line in half * 2))
+    (stage,), *_ = train(limit_seconds=0.0)
+    assert (stage.finished_runs, stage.is_complete) == (len(half), False)
+    assert stage.planned_runs == stages[0].planned_runs
 
 
 def test_another_seed_in_the_same_folder_uses_no_run_of_the_first(train, hasty) -> None:
@@ -157,6 +203,13 @@ def test_what_is_shipped_is_all_that_was_found(train) -> None:
         assert (package / name).read_bytes() == (folder / name).read_bytes()
 
 
+def test_what_is_not_complete_is_not_shipped(train, hasty, monkeypatch) -> None:
+    *_, folder = train()
+    monkeypatch.setattr(stages_module, "_FRESH_SEEDS", 4)
+    train(limit_seconds=0.0, is_shipped=True)
+    assert not list((folder.parent / "package").iterdir())
+
+
 def test_what_is_not_complete_is_not_told_of(train, hasty, monkeypatch) -> None:
     stages, *_ = train()
     assert all(stage.is_complete for stage in stages)
@@ -170,6 +223,8 @@ def test_what_is_not_complete_is_not_told_of(train, hasty, monkeypatch) -> None:
     for family in Family:
         assert "refined" not in record["fits"][family]
         assert verdicts[family]["ablation"]["saves"] == {}
+        assert record["seconds_of"][f"refining {family}"] > 0  # paid all the same
+    assert record["unfinished"] == [stage.name for stage in left if not stage.is_complete]
 
 
 def test_a_package_that_cannot_be_written_is_told_before_anything_is_run(train, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from tests.metalr.test_ablation import PARTS
 from tune_metalr.metalr.features import Features
 from tune_metalr.metalr.meta_training import learn
-from tune_metalr.metalr.meta_training.fit import fit
+from tune_metalr.metalr.meta_training.fit import Fitting
 from tune_metalr.metalr.meta_training.grid import Cell, Outcome, settings
 from tune_metalr.metalr.meta_training.learn import LeftOut
 from tune_metalr.metalr.meta_training.tasks import FAMILIES, TASKS
@@ -41,7 +41,7 @@ def outcomes(*, clearness):
 def judged(clearness, *, seeds=(0, 1)):
     found = [outcome for outcome in outcomes(clearness=clearness) if outcome.cell.seed in seeds]
     known = Known.of(found, SHORT, Family.ADAM)
-    return judge(known, fit(known.surfaces, Family.ADAM).law)
+    return judge(known, Fitting(known.surfaces, Family.ADAM).fit().law)
 
 
 def test_a_feature_that_tells_the_rate_everywhere_pays() -> None:
@@ -63,6 +63,8 @@ def test_with_one_seed_no_feature_can_be_told_from_luck() -> None:
     assert not any(gate.passes for gate in verdict.gates)
     assert verdict.residual is None
     assert verdict.gain.mean == 0
+    told = described(verdict)
+    assert told["pays"] is told["gain"] is told["gates"]["sigma"]["passes"] is None
 
 
 def test_luck_does_not_pay() -> None:

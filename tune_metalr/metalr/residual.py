@@ -5,6 +5,7 @@ has seen, and nowhere else: inputs are clipped to the range of the suite, and wh
 tenth of them had to be, or cannot be told, nothing is moved: of fewer than ten, one is enough.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -16,14 +17,12 @@ from typing import NamedTuple
 import torch
 
 from tune_metalr.metalr.features import Features
-from tune_metalr.metalr.prior import Family
+from tune_metalr.metalr.prior import PRIOR_FILE, Family
 
 RESIDUAL_FILES: Mapping[Family, str] = MappingProxyType(
     {family: f"residual-{family}.safetensors" for family in Family}
 )
 """Beside this module, where a residual pays."""
-
-PACKAGE = Path(__file__).parent
 
 BOUND = math.log(4.0)
 """The farthest that the log rate is moved."""
@@ -135,6 +134,19 @@ class Residual:
 
 @cache
 def shipped_residual(family: Family) -> Residual | None:
-    """Return the residual that corrects the shipped prior; `None` where none has paid."""
-    file = PACKAGE / RESIDUAL_FILES[family]
-    return Residual.read(file) if file.exists() else None
+    """Return the residual that corrects the shipped prior; `None` where none has paid.
+
+    It is the one that the prior's file names: another was learned around another law.
+
+    Raises:
+        ValueError: The file that is named is not there, or is another.
+    """
+    named = json.loads(PRIOR_FILE.read_text())["residuals"].get(family)
+    if named is None:
+        return None
+    file = PRIOR_FILE.with_name(RESIDUAL_FILES[family])
+    if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != named:
+        raise ValueError(
+            f"{file} is not the one that {PRIOR_FILE.name} names: install the package anew"
+        )
+    return Residual.read(file)

@@ -228,7 +228,6 @@ DEFAULT_LR = 1e-3
 """Where a controller that sets the rate itself begins, if the study says nothing."""
 
 _PRIOR_FILE = Path(__file__).parents[1] / "metalr" / "prior.json"
-_RESIDUALS = "residual-*.safetensors"
 _DIGEST_LENGTH = 12
 
 AVERAGING = Averaging("evaluates a running average of the weights, in which early ones fade")
@@ -264,14 +263,13 @@ def _controller_revision(name: str) -> str:
     controller = CONTROLLERS[name]
     if not controller.has_prior:
         return controller.revision
-    residuals = sorted(_PRIOR_FILE.parent.glob(_RESIDUALS)) if controller.has_residual else []
-    return f"{controller.revision}.{_digest(_PRIOR_FILE, *residuals)}"
+    return f"{controller.revision}.{_digest(_PRIOR_FILE, has_residual=controller.has_residual)}"
 
 
 def meta_training_seconds(controller: str) -> float | None:
     """Return the CPU-seconds that the shipped controller was trained for.
 
-    `None` if it was not, or is another version's.
+    `None` if it was not, or is not known here.
     """
     known = CONTROLLERS.get(controller)
     if known is None or not known.has_prior:
@@ -280,12 +278,12 @@ def meta_training_seconds(controller: str) -> float | None:
 
 
 @cache
-def _digest(prior: Path, *residuals: Path) -> str:
-    """Return a hash of laws and residuals, which are read once, as training does."""
-    laws = json.dumps(json.loads(prior.read_text())["families"], sort_keys=True)
-    hashed = hashlib.sha256(laws.encode())
-    for file in residuals:
-        hashed.update(file.name.encode() + file.read_bytes())
+def _digest(file: Path, *, has_residual: bool) -> str:
+    """Return a hash of laws, and of the residuals that the file names."""
+    content = json.loads(file.read_text())
+    hashed = hashlib.sha256(json.dumps(content["families"], sort_keys=True).encode())
+    if has_residual and content["residuals"]:
+        hashed.update(json.dumps(content["residuals"], sort_keys=True).encode())
     return hashed.hexdigest()[:_DIGEST_LENGTH]
 
 

@@ -22,7 +22,7 @@ from tune_metalr.metalr.meta_training.journal import journal, read_journal
 from tune_metalr.metalr.meta_training.learn import Parts
 from tune_metalr.metalr.meta_training.online import OnlineMetaLR
 from tune_metalr.metalr.meta_training.processes import Processes
-from tune_metalr.metalr.meta_training.surface import Surface
+from tune_metalr.metalr.meta_training.surface import REGRET_CAP, Surface
 from tune_metalr.metalr.meta_training.task import Task, split_of
 from tune_metalr.metalr.meta_training.verdict import Gain, interval
 from tune_metalr.metalr.metalr import MetaLR
@@ -30,7 +30,6 @@ from tune_metalr.metalr.prior import Family
 from tune_metalr.metalr.prior_controller import PriorController
 
 TAIL = 0.1
-_REGRET_CAP = 1.0
 
 
 class Arm(StrEnum):
@@ -134,7 +133,7 @@ def gains(results: Iterable[Result], task_families: Mapping[str, str]) -> dict[A
 
 def run_arm(task: Task, surface: Surface, parts: Parts, run: Run) -> Result:
     """Run one arm on one task with one seed."""
-    start = time.monotonic()
+    start = time.process_time()
     found = run_controller(
         task,
         split_of(task),
@@ -144,5 +143,5 @@ def run_arm(task: Task, surface: Surface, parts: Parts, run: Run) -> Result:
         averaged_share=TAIL if run.arm == Arm.AVERAGING else 0.0,
     )
     regret = (surface.best - found.score) / surface.to_win
-    capped = min(_REGRET_CAP, regret) if math.isfinite(regret) else _REGRET_CAP
-    return Result(run, capped, time.monotonic() - start)
+    capped = min(REGRET_CAP, regret) if math.isfinite(regret) else REGRET_CAP
+    return Result(run, capped, time.process_time() - start)

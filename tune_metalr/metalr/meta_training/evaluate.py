@@ -1,4 +1,4 @@
-"""A run with a controller in it, as a user has it: what evolution and ablation are scored by."""
+"""A run with a controller in it, as a user has it: what an ablation is scored by."""
 
 from collections.abc import Callable
 from functools import partial

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy.stats
 
 from tune_metalr.metalr.meta_training.surface import Array
 from tune_metalr.seeds import derive_seed
@@ -32,7 +33,7 @@ class Strategy(NamedTuple):
     seed: int = 0
 
 
-class Generation(NamedTuple):
+class State(NamedTuple):
     """The state of a search after some generations."""
 
     number: int
@@ -43,7 +44,7 @@ class Generation(NamedTuple):
     """Mean over the last generation's candidates; NaN before the first."""
 
     @classmethod
-    def start(cls, mean: Array) -> "Generation":
+    def start(cls, mean: Array) -> "State":
         """Return the state before the first generation."""
         return cls(0, mean, np.zeros_like(mean), np.zeros_like(mean), float("nan"))
 
@@ -65,7 +66,7 @@ def evolve(
     strategy: Strategy,
 ) -> Evolved:
     """Search from a point."""
-    state = Generation.start(start)
+    state = State.start(start)
     curve = []
     for _ in range(generations):
         state = next_generation(state, evaluate, strategy)
@@ -73,7 +74,7 @@ def evolve(
     return Evolved(state.mean, curve)
 
 
-def next_generation(state: Generation, evaluate: Evaluate, strategy: Strategy) -> Generation:
+def next_generation(state: State, evaluate: Evaluate, strategy: Strategy) -> State:
     """Return the state after one more generation."""
     draws = perturbations(state, strategy)
     shifts = strategy.deviation * draws
@@ -88,18 +89,17 @@ def next_generation(state: Generation, evaluate: Evaluate, strategy: Strategy) -
         np.sqrt(second / (1 - _SECOND_MEMORY**number)) + _EPSILON
     )
     mean = state.mean - strategy.rate * step
-    return Generation(number, mean, first, second, float(objectives.mean()))
+    return State(number, mean, first, second, float(objectives.mean()))
 
 
-def perturbations(state: Generation, strategy: Strategy) -> Array:
+def perturbations(state: State, strategy: Strategy) -> Array:
     """Return the draws of the next generation [pairs, parameters]: the same ones every time."""
     stream = np.random.default_rng(derive_seed("evolution", strategy.seed, state.number))
     return stream.standard_normal((strategy.pairs, len(state.mean)))
 
 
 def _centred_ranks(values: Array) -> Array:
-    """Return ranks scaled to -1/2 ... 1/2; what is no number is the worst."""
-    flat = np.where(np.isfinite(values), values, np.inf).ravel()
-    ranks = flat.argsort(kind="stable").argsort(kind="stable")
-    centred: Array = (ranks / (len(flat) - 1) - 0.5).reshape(values.shape)
+    """Return ranks scaled to -1/2 ... 1/2, of equals their mean; what is no number is the worst."""
+    ranks = scipy.stats.rankdata(np.where(np.isfinite(values), values, np.inf))
+    centred: Array = ((ranks - 1) / (values.size - 1) - 0.5).reshape(values.shape)
     return centred

@@ -1,17 +1,14 @@
 """The fit: the law whose mean regret over tasks and horizons is least."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tune_metalr.metalr.meta_training.grid import AXES
-from tune_metalr.metalr.meta_training.surface import Array, Surface
+from tune_metalr.metalr.meta_training.surface import REGRET_CAP, Array, Surface
 from tune_metalr.metalr.prior import Family, Prior
-
-_REGRET_CAP = 1.0
-"""A law that ends at chance has failed, and cannot do worse."""
 
 SPREAD = (1 / 1.5, 1.0, 1.5)
 """The best rate of a user's task is another by such factors: a law must not stand at an edge."""
@@ -42,6 +39,8 @@ class Fit(NamedTuple):
 
     law: Prior
     mean_regret: float
+    exponents: Exponents
+    """That it may have."""
 
 
 class Fitting:
@@ -56,14 +55,14 @@ class Fitting:
         self._regrets = np.stack([self._of(surface) for surface in surfaces])
         """[surfaces, powers of steps, powers of width, warm-ups, decays, rates]."""
 
-    def fit(self, exponents: Exponents = ALL, *, without: str | None = None) -> Fit:
+    def fit(self, exponents: Exponents = ALL, *, without: Collection[str | None] = ()) -> Fit:
         """Return the best law, of those whose warm-up and decay the grid has tried.
 
         Args:
             exponents: That the law may have.
-            without: A family of tasks that is left out.
+            without: Families of tasks that are left out.
         """
-        kept = [n for n, one in enumerate(self._surfaces) if one.task_family != without]
+        kept = [n for n, one in enumerate(self._surfaces) if one.task_family not in without]
         surfaces = [self._surfaces[number] for number in kept]
         tried = np.ix_(
             kept,
@@ -80,25 +79,31 @@ class Fitting:
             weight_decay=axes.weight_decays[best[3]],
             width_exponent=exponents.width[best[1]],
         )
-        return Fit(law, mean_regret(surfaces, law))
+        return Fit(law, mean_regret(surfaces, law), exponents)
 
-    def fit_what_transfers(self) -> Fit:
-        """Return the best law, in which the width counts if that pays on families left out."""
-        return self.fit(min((WITHOUT_WIDTH, ALL), key=self.left_out_regret))
+    def fit_what_transfers(self, *, without: str | None = None) -> Fit:
+        """Return the best law, in which the width counts if that saves regret on left-out families.
 
-    def left_out_regret(self, exponents: Exponents) -> float:
-        """Return the mean regret, on each family of tasks, of the law that the others give.
+        It has to save some in the mean: with six families nothing so small is ever certain.
 
-        With one family alone there is nothing to leave out, and the regret is 0.
+        Args:
+            without: A family of tasks of which nothing is known, not in this choice either.
         """
-        families = sorted({surface.task_family for surface in self._surfaces})
-        if len(families) < 2:
-            return 0.0
-        regrets = []
-        for name in families:
-            left = [surface for surface in self._surfaces if surface.task_family == name]
-            regrets.append(mean_regret(left, self.fit(exponents, without=name).law))
-        return float(np.mean(regrets))
+        families = {surface.task_family for surface in self._surfaces} - {without}
+
+        def regret(exponents: Exponents) -> float:
+            told = [
+                self._regret_there(name, self.fit(exponents, without=(without, name)).law)
+                for name in sorted(families)
+            ]
+            return float(np.mean(told))
+
+        # With one family alone there is nothing to leave out.
+        choices = (WITHOUT_WIDTH, ALL) if len(families) > 1 else (WITHOUT_WIDTH,)
+        return self.fit(min(choices, key=regret), without=(without,))
+
+    def _regret_there(self, task_family: str, law: Prior) -> float:
+        return mean_regret([s for s in self._surfaces if s.task_family == task_family], law)
 
     def _of(self, surface: Surface) -> Array:
         """Return the regrets of all laws on one task, each at most 1, means over the spread."""
@@ -111,7 +116,7 @@ class Fitting:
         peaks = units[..., None, None] * self._rates[:, None] * np.array(SPREAD)
         regrets = [
             [
-                np.minimum(surface.regret(peaks, warmup, decay), _REGRET_CAP).mean(axis=-1)
+                np.minimum(surface.regret(peaks, warmup, decay), REGRET_CAP).mean(axis=-1)
                 for decay in axes.weight_decays
             ]
             for warmup in axes.warmup_fractions
@@ -120,20 +125,10 @@ class Fitting:
         return found
 
 
-def fit(surfaces: Sequence[Surface], family: Family, exponents: Exponents = ALL) -> Fit:
-    """Return the best law, of those whose warm-up and decay the grid has tried."""
-    return Fitting(surfaces, family).fit(exponents)
-
-
-def exponents_of(law: Prior) -> Exponents:
-    """Return which exponents the fit of a law has had."""
-    return ALL if law.width_exponent else WITHOUT_WIDTH
-
-
 def mean_regret(surfaces: Sequence[Surface], law: Prior) -> float:
     """Return a law's mean regret, each task family counting as much as any other."""
     regrets = np.array([regret_of(surface, law) for surface in surfaces])
-    return float(_weights(surfaces) @ np.minimum(regrets, _REGRET_CAP))
+    return float(_weights(surfaces) @ np.minimum(regrets, REGRET_CAP))
 
 
 def regret_of(surface: Surface, law: Prior) -> float:
@@ -145,7 +140,7 @@ def regret_of(surface: Surface, law: Prior) -> float:
 def usual_regret(surfaces: Sequence[Surface]) -> float:
     """Return the mean regret of AdamW as torch has it. NaN where it was not run."""
     regrets = np.array([surface.usual_regret for surface in surfaces])
-    return float(_weights(surfaces) @ np.minimum(regrets, _REGRET_CAP))
+    return float(_weights(surfaces) @ np.minimum(regrets, REGRET_CAP))
 
 
 def _rates(family: Family) -> Array:

@@ -86,7 +86,7 @@ def gates(
             values += [v for f in runs.values() if math.isfinite(v := f[number])]
         medians = {kind: float(np.median(some)) for kind, some in clearness.items()}
         lowest, highest = np.percentile(values, [2, 98]) if values else (math.nan, math.nan)
-        is_clear = all(medians.get(judge, 0.0) > 1 for judge in judges)
+        is_clear = bool(judges) and all(medians.get(judge, 0.0) > 1 for judge in judges)
         passes = is_clear and name not in _HAVE_A_UNIT[family]
         told.append(Gate(name, medians, float(lowest), float(highest), passes))
     return told

@@ -17,7 +17,7 @@ from tune_metalr.metalr.features import Features
 from tune_metalr.metalr.meta_training.gate import features_at
 from tune_metalr.metalr.meta_training.grid import AXES, Outcome
 from tune_metalr.metalr.meta_training.looks import runs_like
-from tune_metalr.metalr.meta_training.surface import Array, Surface
+from tune_metalr.metalr.meta_training.surface import REGRET_CAP, Array, Surface
 from tune_metalr.metalr.meta_training.watch import POINTS
 from tune_metalr.metalr.metalr import CONSULTED_BEFORE
 from tune_metalr.metalr.prior import Family, Prior
@@ -25,8 +25,6 @@ from tune_metalr.metalr.residual import Residual
 
 POINT = round(CONSULTED_BEFORE * POINTS) - 1
 """The sixteenth of a run whose last look a residual is told."""
-
-_REGRET_CAP = 1.0
 
 
 class Imagined(NamedTuple):
@@ -105,7 +103,7 @@ def regret_of_move(run: Imagined, law: Prior, move: float) -> float:
     """Return the regret of the prior with its log rate moved, at most 1."""
     rate = np.array([run.surface.peak_rate(law) * math.exp(move)])
     regret = run.surface.regret(rate, law.warmup_fraction, law.weight_decay)[0]
-    return float(min(regret, _REGRET_CAP))
+    return float(min(regret, REGRET_CAP))
 
 
 def _imagined(surface: Surface, found: dict[float, Outcome]) -> Imagined:

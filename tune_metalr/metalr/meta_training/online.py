@@ -4,7 +4,8 @@ The rate gets one more factor, exp(b). Each look gives the derivative by b of th
 step. With the step d and the gradient g before it, that is -<g, d> (1 - sigma) where the loss is
 quadratic along d: in units of what was foretold to be gained, sigma - 1. b follows it by Adam at
 1e-4, each derivative clipped to 1, within a factor of 1.2; where the smoothed loss has risen since
-the last look, the last update is taken back.
+the last look, the last update is taken back. A run of 2,500 steps has 45 looks: there b ends within
+0.005 of 0, and hardly anything can come of it.
 """
 
 import math

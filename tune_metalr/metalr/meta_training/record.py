@@ -1,6 +1,5 @@
 """The prior's file: the laws, and how they were found."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -8,10 +7,8 @@ from tune_metalr.metalr.meta_training.fit import (
     ALL,
     SAME_RATE,
     WITHOUT_WIDTH,
-    Exponents,
     Fit,
     Fitting,
-    exponents_of,
     mean_regret,
     regret_of,
     usual_regret,
@@ -20,6 +17,7 @@ from tune_metalr.metalr.meta_training.grid import AXES, USUAL, Outcome
 from tune_metalr.metalr.meta_training.surface import Surface, about, surfaces
 from tune_metalr.metalr.meta_training.task import Task, width
 from tune_metalr.metalr.meta_training.trial_of_laws import Trial
+from tune_metalr.metalr.meta_training.verdict import interval, rounded
 from tune_metalr.metalr.prior import Family, Prior
 
 
@@ -38,11 +36,13 @@ def prior_file(
     of_family = {family: surfaces(outcomes, family, about=known) for family in Family}
     fittings = {family: Fitting(found, family) for family, found in of_family.items()}
     fits = {family: fitting.fit_what_transfers() for family, fitting in fittings.items()}
-    return {
+    content = {
         "families": {family.value: fits[family].law._asdict() for family in Family},
+        "residuals": {},
         "record": {
             **origin,
-            "seconds": round(sum(outcome.seconds for outcome in outcomes)),
+            "seconds": 0,
+            "seconds_of": {},
             "runs": len(outcomes),
             "diverged_runs": sum(outcome.diverged for outcome in outcomes),
             "seeds": sorted({outcome.cell.seed for outcome in outcomes}),
@@ -54,6 +54,7 @@ def prior_file(
             },
         },
     }
+    return with_cost(content, "grid", sum(outcome.seconds for outcome in outcomes))
 
 
 class Refining(NamedTuple):
@@ -65,8 +66,6 @@ class Refining(NamedTuple):
     """The mean regret of each generation's candidates; its tasks are others each time."""
     trial: Trial
     """Of both laws."""
-    seconds: float
-    """Of all runs of search and trial: they are part of what training costs."""
 
 
 def with_refined(content: Mapping[str, Any], family: Family, refining: Refining) -> dict[str, Any]:
@@ -75,22 +74,27 @@ def with_refined(content: Mapping[str, Any], family: Family, refining: Refining)
     told = {
         "law": _told(refining.law),
         "pays": trial.pays,
-        "seconds": round(refining.seconds),
-        "curve": [_rounded(regret) for regret in refining.curve],
+        "curve": [rounded(regret) for regret in refining.curve],
     }
     if trial.gain is not None:
-        told["gain"] = [_rounded(value) for value in trial.gain]
+        told["gain"] = [rounded(value) for value in trial.gain]
     families = content["families"] | ({family.value: told["law"]} if trial.pays else {})
     record = content["record"]
     fits = record["fits"] | {family.value: record["fits"][family.value] | {"refined": told}}
-    refined = {"families": families, "record": record | {"fits": fits}}
-    return with_cost(refined, refining.seconds)
+    return {**content, "families": families, "record": record | {"fits": fits}}
 
 
-def with_cost(content: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """Return a prior's content with more CPU-seconds of training."""
+def with_cost(content: Mapping[str, Any], stage: str, seconds: float) -> dict[str, Any]:
+    """Return a prior's content with the CPU-seconds that one more stage has taken so far."""
     record = content["record"]
-    return {**content, "record": record | {"seconds": record["seconds"] + round(seconds)}}
+    seconds_of = record["seconds_of"] | {stage: round(seconds)}
+    cost = {"seconds": sum(seconds_of.values()), "seconds_of": seconds_of}
+    return {**content, "record": record | cost}
+
+
+def with_residual(content: Mapping[str, Any], family: Family, digest: str) -> dict[str, Any]:
+    """Return a prior's content that names the file of a residual by its SHA-256."""
+    return {**content, "residuals": content["residuals"] | {family.value: digest}}
 
 
 def _described(task: Task) -> dict[str, Any]:
@@ -108,45 +112,59 @@ def _evidence(
     found: list[Surface], family: Family, fitting: Fitting, fitted: Fit
 ) -> dict[str, Any]:
     single, narrow, wide = map(fitting.fit, (SAME_RATE, WITHOUT_WIDTH, ALL))
+    left_out = _left_out(found, family, fitting)
     evidence: dict[str, Any] = {
         "grid": {name: list(values) for name, values in AXES[family]._asdict().items()},
-        "mean_regret": _rounded(fitted.mean_regret),
+        "mean_regret": rounded(fitted.mean_regret),
         "law": _told(fitted.law),
-        "best_single_rate": _told(single.law) | {"mean_regret": _rounded(single.mean_regret)},
-        "with_width": _told(wide.law) | {"mean_regret": _rounded(wide.mean_regret)},
-        "without_width": _told(narrow.law) | {"mean_regret": _rounded(narrow.mean_regret)},
-        "left_out": _left_out(found, family, fitting, exponents_of(fitted.law)),
+        "best_single_rate": _told(single.law) | {"mean_regret": rounded(single.mean_regret)},
+        "with_width": _told(wide.law) | {"mean_regret": rounded(wide.mean_regret)},
+        "without_width": _told(narrow.law) | {"mean_regret": rounded(narrow.mean_regret)},
+        "has_width": fitted.exponents == ALL,
+        "left_out": left_out,
+        "width_saves": _width_saves(left_out),
+        "tasks_best_at_an_edge": [one.task for one in found if one.is_at_an_edge],
         "surfaces": [_of_surface(surface, fitted.law) for surface in found],
     }
     if family is Family.ADAM:
         evidence["adamw_constant"] = {
             "rate": USUAL.rate,
             "weight_decay": USUAL.weight_decay,
-            "mean_regret": _rounded(usual_regret(found)),
+            "mean_regret": rounded(usual_regret(found)),
         }
     return evidence
 
 
-def _left_out(
-    found: list[Surface], family: Family, fitting: Fitting, exponents: Exponents
-) -> dict[str, Any]:
-    """Return, for each family of tasks, the law that the others give, and what it loses there."""
+def _width_saves(left_out: Mapping[str, Any]) -> list[float | None] | None:
+    """Return the mean regret that a power of the width saves there, with its 95 % interval."""
+    saved = [
+        one["without_width_regret_there"] - one["with_width_regret_there"]
+        for one in left_out.values()
+    ]
+    return [rounded(value) for value in interval(saved)] if len(saved) > 1 else None
+
+
+def _left_out(found: list[Surface], family: Family, fitting: Fitting) -> dict[str, Any]:
+    """Return, for each family of tasks, the law that the others give, and what it loses there.
+
+    Whether that law looks at the width is chosen without the family too.
+    """
     told = {}
     for name in sorted({surface.task_family for surface in found}):
         left = [surface for surface in found if surface.task_family == name]
         if len(left) < len(found):
-            law = fitting.fit(exponents, without=name).law
+            law = fitting.fit_what_transfers(without=name).law
             single, narrow, wide = (
-                fitting.fit(which, without=name).law for which in (SAME_RATE, WITHOUT_WIDTH, ALL)
+                fitting.fit(which, without=(name,)).law for which in (SAME_RATE, WITHOUT_WIDTH, ALL)
             )
             told[name] = _told(law) | {
-                "regret_there": _rounded(mean_regret(left, law)),
-                "with_width_regret_there": _rounded(mean_regret(left, wide)),
-                "without_width_regret_there": _rounded(mean_regret(left, narrow)),
-                "single_rate_regret_there": _rounded(mean_regret(left, single)),
+                "regret_there": rounded(mean_regret(left, law)),
+                "with_width_regret_there": rounded(mean_regret(left, wide)),
+                "without_width_regret_there": rounded(mean_regret(left, narrow)),
+                "single_rate_regret_there": rounded(mean_regret(left, single)),
             }
             if family is Family.ADAM:
-                told[name]["adamw_constant_regret_there"] = _rounded(usual_regret(left))
+                told[name]["adamw_constant_regret_there"] = rounded(usual_regret(left))
     return told
 
 
@@ -154,15 +172,12 @@ def _of_surface(surface: Surface, law: Prior) -> dict[str, Any]:
     return {
         "task": surface.task,
         "steps": surface.steps,
-        "best_score": _rounded(surface.best),
-        "regret": _rounded(regret_of(surface, law)),
-        "seed_deviation": _rounded(surface.seed_deviation),
+        "best_score": rounded(surface.best),
+        "best_rate": surface.best_rate,
+        "regret": rounded(regret_of(surface, law)),
+        "seed_deviation": rounded(surface.seed_deviation),
     }
 
 
 def _told(law: Prior) -> dict[str, Any]:
     return law._asdict()
-
-
-def _rounded(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None

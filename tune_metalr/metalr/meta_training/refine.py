@@ -17,7 +17,7 @@ from cmaes import CMA
 from tune_metalr.metalr.meta_training.journal import journal, read_journal
 from tune_metalr.metalr.meta_training.processes import Processes
 from tune_metalr.metalr.meta_training.run import Setting, train
-from tune_metalr.metalr.meta_training.surface import Array, Surface
+from tune_metalr.metalr.meta_training.surface import REGRET_CAP, Array, Surface
 from tune_metalr.metalr.meta_training.task import Task, split_of
 from tune_metalr.metalr.prior import Family, Prior
 from tune_metalr.seeds import derive_seed
@@ -26,12 +26,11 @@ _DEVIATION = 0.3
 """Of the first generation, in the units below."""
 
 _LEAST_DECAY = 1e-3
-_REGRET_CAP = 1.0
 _FIRST_SEED = 1000
 """The grid has used lower ones."""
 
 
-class Refinement(NamedTuple):
+class Search(NamedTuple):
     """How a law is refined."""
 
     generations: int = 8
@@ -72,7 +71,8 @@ def refine(
     tasks: Sequence[Task],
     surfaces: Mapping[str, Surface],
     *,
-    how: Refinement,
+    has_width: bool,
+    how: Search,
     processes: Processes,
     log: Path,
     is_time_up: Callable[[], bool] = lambda: False,
@@ -84,13 +84,14 @@ def refine(
         family: Of optimizers.
         tasks: What candidates are trained on; each has a surface.
         surfaces: The grid's, by the task's name: they say what a regret is.
+        has_width: Whether the law may look at the width; not where left-out families lose by that.
         how: The size of the search.
         processes: Where runs are made.
         log: Of finished generations, a line each.
         is_time_up: Asked before each generation.
     """
     search = CMA(
-        mean=_vector(law),
+        mean=_vector(law, has_width=has_width),
         sigma=_DEVIATION,
         population_size=how.population,
         seed=derive_seed("refine", family.value, how.seed) % 2**31,
@@ -111,29 +112,35 @@ def refine(
 
 def run_regret(task: Task, surface: Surface, family: Family, law: Prior, seed: int) -> Regret:
     """Train a task as a law has it."""
-    start = time.monotonic()
+    start = time.process_time()
     setting = Setting(surface.peak_rate(law), law.warmup_fraction, law.weight_decay)
     found = train(task, split_of(task), family, setting=setting, seed=seed)
     regret = (surface.best - found.score) / surface.to_win
-    return Regret(min(_REGRET_CAP, regret), time.monotonic() - start)
+    return Regret(min(REGRET_CAP, regret), time.process_time() - start)
 
 
 def law_of(vector: Array) -> Prior:
-    """Return the law of a point of the search; warm-up and exponents stay within their ranges."""
-    log_rate, of_steps, of_width, warmup, log_decay = vector
+    """Return the law of a point of the search; warm-up and exponents stay within their ranges.
+
+    Args:
+        vector: Log of the rate, power of the steps, warm-up, log of the decay; power of the width
+            where it is searched.
+    """
+    log_rate, of_steps, warmup, log_decay, *of_width = vector
     return Prior(
         rate_at_1000_steps=float(f"{math.exp(log_rate):.3g}"),
         rate_exponent=round(float(np.clip(of_steps, -0.5, 0.0)), 3),
         warmup_fraction=round(float(np.clip(warmup, 0.02, 0.8)), 3),
         weight_decay=float(f"{max(0.0, math.exp(log_decay) - _LEAST_DECAY):.3g}"),
-        width_exponent=round(float(np.clip(of_width, -1.0, 0.0)), 3),
+        width_exponent=round(float(np.clip(sum(of_width), -1.0, 0.0)), 3),
     )
 
 
-def _vector(law: Prior) -> Array:
+def _vector(law: Prior, *, has_width: bool) -> Array:
     decay = math.log(law.weight_decay + _LEAST_DECAY)
     rate = math.log(law.rate_at_1000_steps)
-    return np.array([rate, law.rate_exponent, law.width_exponent, law.warmup_fraction, decay])
+    numbers = [rate, law.rate_exponent, law.warmup_fraction, decay]
+    return np.array([*numbers, law.width_exponent] if has_width else numbers)
 
 
 def _trained(
@@ -142,7 +149,7 @@ def _trained(
     tasks: Sequence[Task],
     surfaces: Mapping[str, Surface],
     number: int,
-    how: Refinement,
+    how: Search,
     processes: Processes,
 ) -> Generation:
     """Train each law on the tasks of one generation."""
@@ -154,7 +161,7 @@ def _trained(
     return Generation(regrets.mean(axis=1).tolist(), sum(run.seconds for run in found))
 
 
-def _drawn(tasks: Sequence[Task], how: Refinement, number: int) -> list[Task]:
+def _drawn(tasks: Sequence[Task], how: Search, number: int) -> list[Task]:
     """Return tasks of every family alike: a law that suits one of them is not what is sought."""
     stream = np.random.default_rng(derive_seed("refine", "tasks", how.seed, number))
     drawn: list[Task] = []

@@ -1,5 +1,6 @@
 """Meta-training from beginning to end: every stage goes on where it was cut short."""
 
+import hashlib
 import json
 import os
 import time
@@ -12,7 +13,12 @@ import torch
 from tune_metalr.errors import UserError
 from tune_metalr.metalr.meta_training.grid import Outcome, planned, run_grid
 from tune_metalr.metalr.meta_training.processes import one_thread, processes_of_one_thread
-from tune_metalr.metalr.meta_training.record import prior_file, with_cost, with_refined
+from tune_metalr.metalr.meta_training.record import (
+    prior_file,
+    with_cost,
+    with_refined,
+    with_residual,
+)
 from tune_metalr.metalr.meta_training.stages import (
     MetaTraining,
     Stage,
@@ -53,20 +59,21 @@ def meta_train(
 
     Args:
         out: Folder of everything that was found so far: the same folder goes on.
-        limit_seconds: No run begins later.
+        limit_seconds: Nothing begins later: no run, and no generation of a search.
         processes: Runs at one time, of one thread each.
         seed: Of initial weights, orders of batches and learning.
         grid_seeds: Runs of each setting of the grid, at most two.
         origin: What the record tells of the command and the code.
-        is_shipped: Whether what was found becomes the package's own.
+        is_shipped: Whether what was found becomes the package's own, once nothing is left to run.
         say: Told each result, a line each.
 
     Raises:
         UserError: The package's own files are to be written, and cannot.
     """
     package = PRIOR_FILE.parent
-    if is_shipped and not os.access(package, os.W_OK):
-        raise UserError(f"{package} cannot be written: leave out --ship")
+    for place in (package, GRID_FILE.parent) if is_shipped else ():
+        if not os.access(place, os.W_OK):
+            raise UserError(f"{place} cannot be written: leave out --ship")
     out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + limit_seconds
     with one_thread(), processes_of_one_thread(processes) as pool:
@@ -74,10 +81,10 @@ def meta_train(
         found, stage = _run_grid(training)
         if not stage.is_complete:  # a part of the grid must not change what is shipped
             return [stage]
-        stages = _learn(found, training)
-    if is_shipped:
+        stages = [stage, *_learn(found, training)]
+    if is_shipped and all(stage.is_complete for stage in stages):
         _ship(out, package)
-    return [stage, *stages]
+    return stages
 
 
 def _run_grid(training: MetaTraining) -> tuple[list[Outcome], Stage]:
@@ -91,9 +98,9 @@ def _run_grid(training: MetaTraining) -> tuple[list[Outcome], Stage]:
         processes=training.processes,
     )
     wanted = {cell for _, cell in planned(training.tasks, seeds)}
-    found = [outcome for outcome in outcomes if outcome.cell in wanted]
+    found = {outcome.cell: outcome for outcome in outcomes if outcome.cell in wanted}
     training.say(f"{len(found)} of {len(wanted)} runs of the grid are finished")
-    return found, Stage("grid", len(found), len(wanted))
+    return [*found.values()], Stage("grid", len(found), len(wanted))
 
 
 def _learn(found: Sequence[Outcome], training: MetaTraining) -> list[Stage]:
@@ -111,6 +118,7 @@ def _learn(found: Sequence[Outcome], training: MetaTraining) -> list[Stage]:
         content = learned.content
         stages += learned.stages
         verdicts[family.value] = learned.verdict
+    content["record"]["unfinished"] = [stage.name for stage in stages if not stage.is_complete]
     write_whole(training.out / PRIOR_FILE.name, _as_bytes(content))
     write_whole(training.out / _VERDICTS, _as_bytes(verdicts))
     return stages
@@ -127,20 +135,25 @@ class _Learned(NamedTuple):
 
 def _learn_family(known: Known, content: dict[str, Any], training: MetaTraining) -> _Learned:
     family = known.family
-    regret = content["record"]["fits"][family]["mean_regret"]
-    training.say(f"{family}: {content['families'][family]}, mean regret {regret}")
-    refining, stages = refine_law(known, Prior(**content["families"][family]), training)
-    if refining is not None:
-        content = with_refined(content, family, refining)
-    verdict = judge(known, Prior(**content["families"][family]), seed=training.seed)
+    law = Prior(**content["families"][family])
+    fit = content["record"]["fits"][family]
+    training.say(f"{family}: {law._asdict()}, mean regret {fit['mean_regret']}")
+    refined = refine_law(known, law, training, has_width=fit["has_width"])
+    content = with_cost(content, f"refining {family}", refined.seconds)
+    if refined.found is not None:
+        content = with_refined(content, family, refined.found)
+    verdict = judge(known, law, seed=training.seed)
     training.say(f"{family}: where it has not learned, a residual {saves(verdict.gain)}")
     file = training.out / RESIDUAL_FILES[family]
     file.unlink(missing_ok=True)
-    if verdict.residual is not None:
+    # What the grid tells of moved rates holds around its own law alone.
+    if verdict.residual is not None and content["families"][family] == law._asdict():
         verdict.residual.save(file)
+        content = with_residual(content, family, hashlib.sha256(file.read_bytes()).hexdigest())
     ablation = ablate_parts(known, verdict, training)
+    content = with_cost(content, f"ablation {family}", ablation.seconds)
     told = described(verdict) | {"ablation": described_ablation(ablation)}
-    return _Learned(with_cost(content, ablation.seconds), told, [*stages, ablation.stage])
+    return _Learned(content, told, [*refined.stages, ablation.stage])
 
 
 def _ship(folder: Path, package: Path) -> None:

@@ -13,7 +13,7 @@ from tune_metalr.metalr.meta_training.ablation import Arm, ablate, gains
 from tune_metalr.metalr.meta_training.grid import is_long
 from tune_metalr.metalr.meta_training.processes import Processes
 from tune_metalr.metalr.meta_training.record import Refining
-from tune_metalr.metalr.meta_training.refine import Refinement, refine
+from tune_metalr.metalr.meta_training.refine import Search, refine
 from tune_metalr.metalr.meta_training.task import Task
 from tune_metalr.metalr.meta_training.trial_of_laws import Law, try_laws
 from tune_metalr.metalr.meta_training.verdict import Gain, Known, Verdict
@@ -54,7 +54,7 @@ class MetaTraining(NamedTuple):
     """What the record tells of the command and the code."""
     processes: Processes
     end: float
-    """No run begins later (monotonic seconds)."""
+    """Nothing begins later (monotonic seconds): no run, and no generation of a search."""
     say: Callable[[str], None]
     """Told each result, a line each."""
 
@@ -71,7 +71,7 @@ class MetaTraining(NamedTuple):
 
     def log(self, stage: str, family: str, *identity: object) -> Path:
         """Return where the runs of a stage are kept; those of another law or seed lie elsewhere."""
-        text = json.dumps(identity, default=repr)
+        text = json.dumps([self.seed, self.grid_seeds, *identity], default=repr)
         digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
         return self.out / f"{stage}-{family}-{digest}.jsonl"
 
@@ -85,21 +85,33 @@ class Ablation(NamedTuple):
     stage: Stage
 
 
-def refine_law(
-    known: Known, law: Prior, training: MetaTraining
-) -> tuple[Refining | None, list[Stage]]:
+class Refinement(NamedTuple):
+    """How far refining a law has come."""
+
+    found: Refining | None
+    """Nothing of a search or a trial that is not complete."""
+    seconds: float
+    stages: list[Stage]
+
+
+def refine_law(known: Known, law: Prior, training: MetaTraining, *, has_width: bool) -> Refinement:
     """Refine a law by whole runs, and try it beside the fitted one with fresh seeds.
 
-    Nothing is returned of a search or a trial that is not complete.
+    Args:
+        known: What the grid says.
+        law: The fitted one.
+        training: Where runs are kept.
+        has_width: Whether the law may look at the width.
     """
     family = known.family
     tasks = training.short_tasks
-    how = Refinement(seed=training.seed)
+    how = Search(seed=training.seed)
     found = refine(
         law,
         family,
         tasks,
         known.surface_of,
+        has_width=has_width,
         how=how,
         processes=training.processes,
         log=training.log("refined", family, law, how),
@@ -107,8 +119,10 @@ def refine_law(
     )
     searched = Stage(f"refining {family}", len(found.generations), how.generations)
     count = len(tasks) * len(Law) * len(training.fresh_seeds)
+    seconds = sum(generation.seconds for generation in found.generations)
     if not searched.is_complete:
-        return None, [searched, Stage(f"trial of laws {family}", 0, count)]
+        untried = Stage(f"trial of laws {family}", 0, count)
+        return Refinement(None, seconds, [searched, untried])
     trial = try_laws(
         {Law.GRID: law, Law.REFINED: found.law},
         family,
@@ -116,17 +130,16 @@ def refine_law(
         known.surface_of,
         seeds=training.fresh_seeds,
         processes=training.processes,
-        log=training.log("laws", family, law, found.law, training.seed),
+        log=training.log("laws", family, law, found.law),
         end=training.end,
     )
     tried = Stage(f"trial of laws {family}", len(trial.runs), count)
-    if trial.gain is None:
-        return None, [searched, tried]
-    training.say(f"{family}: refined to {found.law._asdict()}, which {saves(trial.gain)}")
-    seconds = sum(generation.seconds for generation in found.generations)
     seconds += sum(run.seconds for run in trial.runs.values())
+    if trial.gain is None:
+        return Refinement(None, seconds, [searched, tried])
+    training.say(f"{family}: refined to {found.law._asdict()}, which {saves(trial.gain)}")
     curve = [float(np.mean(generation.regrets)) for generation in found.generations]
-    return Refining(found.law, curve, trial, seconds), [searched, tried]
+    return Refinement(Refining(found.law, curve, trial), seconds, [searched, tried])
 
 
 def ablate_parts(known: Known, verdict: Verdict, training: MetaTraining) -> Ablation:
@@ -145,7 +158,7 @@ def ablate_parts(known: Known, verdict: Verdict, training: MetaTraining) -> Abla
         family,
         seeds=seeds,
         processes=training.processes,
-        log=training.log("ablation", family, identity, training.seed),
+        log=training.log("ablation", family, identity),
         end=training.end,
     )
     stage = Stage(f"ablation {family}", len(results), len(tasks) * len(Arm) * len(seeds))

@@ -21,6 +21,9 @@ from tune_metalr.metalr.prior import Family, Prior
 _LEAST_TO_WIN = 0.2
 """Of the way from chance to 1."""
 
+REGRET_CAP = 1.0
+"""What ends at chance has failed, and cannot do worse."""
+
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -70,7 +73,11 @@ class Surface(NamedTuple):
         return law.peak_rate(self.steps, self.width)
 
     def regret(self, rates: Array, warmup_fraction: float, weight_decay: float) -> Array:
-        """Return the regrets of rates. What warm-up and decay add are taken to sum up."""
+        """Return the regrets of rates. What warm-up and decay add are taken to sum up.
+
+        Of a warm-up or a decay that the grid has not tried here nothing is known: the base's scores
+        stand for it. At long horizons that holds for all but the base's.
+        """
         score = self.base.at(rates)
         for gains, value in (
             (self.warmup_gains, warmup_fraction),
@@ -79,6 +86,16 @@ class Surface(NamedTuple):
             if value in gains:
                 score = score + gains[value].at(rates)
         return (self.best - score) / self.to_win
+
+    @property
+    def best_rate(self) -> float:
+        """Return the best of the tried rates, at the base's warm-up and decay."""
+        return float(np.exp(self.base.log_rates[self.base.values.argmax()]))
+
+    @property
+    def is_at_an_edge(self) -> bool:
+        """Whether it is the lowest or highest one: the best of all may lie outside."""
+        return self.base.values.argmax() in (0, len(self.base.values) - 1)
 
     @property
     def to_win(self) -> float:

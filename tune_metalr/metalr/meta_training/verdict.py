@@ -9,7 +9,7 @@ import scipy.stats
 
 from tune_metalr.metalr.features import Features
 from tune_metalr.metalr.meta_training.early import Target, View, cases, predict_left_out
-from tune_metalr.metalr.meta_training.fit import Fitting, exponents_of
+from tune_metalr.metalr.meta_training.fit import Fitting
 from tune_metalr.metalr.meta_training.gate import Gate, gates
 from tune_metalr.metalr.meta_training.grid import Outcome
 from tune_metalr.metalr.meta_training.imagined import POINT, Imagined, imagined_runs
@@ -102,6 +102,11 @@ class Verdict(NamedTuple):
     curve: list[float]
     """Of the objective by which that one was learned."""
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether anything could be told: features of a single seed cannot be told from luck."""
+        return any(gate.clearness for gate in self.gates)
+
 
 def judge(known: Known, law: Prior, *, seed: int = 0) -> Verdict:
     """Gate the features, learn without each family in turn, and say whether it pays there.
@@ -116,7 +121,7 @@ def judge(known: Known, law: Prior, *, seed: int = 0) -> Verdict:
     fitting = Fitting(known.surfaces, known.family)
     for name in sorted(set(known.task_families.values())):
         others, left = known.without(name), known.of_family(name)
-        without = fitting.fit(exponents_of(law), without=name).law
+        without = fitting.fit_what_transfers(without=name).law
         passed_there, there = _learned(others, without, seed=seed)
         parts = Parts(without, passed_there, there.residual)
         apart.append(left_out(name, left.runs(without), parts))
@@ -146,28 +151,33 @@ def interval(values: Sequence[float]) -> Gain:
 
 
 def described(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict as JSON has it."""
+    """Return a verdict as JSON has it; null stands for what could not be judged."""
     return {
         "gates": {
             gate.feature: {
-                "passes": gate.passes,
-                "clearness": {kind: _rounded(value) for kind, value in gate.clearness.items()},
-                "range": [_rounded(gate.lowest), _rounded(gate.highest)],
+                "passes": gate.passes if gate.clearness else None,
+                "clearness": {kind: rounded(value) for kind, value in gate.clearness.items()},
+                "range": [rounded(gate.lowest), rounded(gate.highest)],
             }
             for gate in verdict.gates
         },
         "predictions": verdict.predictions,
         "left_out": {
             one.task_family: {
-                "prior_regret": _rounded(float(np.mean(one.prior_regrets))),
-                "residual_regret": _rounded(float(np.mean(one.residual_regrets))),
+                "prior_regret": rounded(float(np.mean(one.prior_regrets))),
+                "residual_regret": rounded(float(np.mean(one.residual_regrets))),
             }
             for one in verdict.left_out
         },
-        "gain": [_rounded(value) for value in verdict.gain],
-        "curve": [_rounded(value) for value in verdict.curve[::_CURVE_STEP]],
-        "pays": verdict.gain.pays,
+        "gain": [rounded(value) for value in verdict.gain] if verdict.is_judged else None,
+        "curve": [rounded(value) for value in verdict.curve[::_CURVE_STEP]],
+        "pays": verdict.gain.pays if verdict.is_judged else None,
     }
+
+
+def rounded(value: float) -> float | None:
+    """Return a number as records have it; `None` for what is no number, which JSON has not."""
+    return round(value, 4) if math.isfinite(value) else None
 
 
 def _learned(known: Known, law: Prior, *, seed: int) -> tuple[tuple[str, ...], Learned]:
@@ -201,10 +211,6 @@ def _predictions(known: Known, apart: Sequence[LeftOut]) -> list[dict[str, Any]]
     for target in Target:
         for inputs, features in groups.items():
             found_there = predict_left_out(views, features=features, target=target)
-            numbers = {name: _rounded(value) for name, value in found_there._asdict().items()}
+            numbers = {name: rounded(value) for name, value in found_there._asdict().items()}
             told.append({"target": target.value, "inputs": inputs} | numbers)
     return told
-
-
-def _rounded(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
