@@ -1,6 +1,7 @@
 """What ran a study's trials: versions, machines, times; and what all of them cost by role."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pandas as pd
@@ -18,9 +19,18 @@ VERSION_COLUMNS = (
     "precision",
     "threads",
 )
-COLUMNS = (*VERSION_COLUMNS, *COST_COLUMNS, "status", "started_utc", "finished_utc",
-           "forward_evaluations", "attempts")  # fmt: skip
+TIME_COLUMNS = ("cpu_model", "cpu_seconds", "device", "status", *COST_COLUMNS)
+"""Columns of the ledger that `doubtful_times` needs."""
+
+COLUMNS = tuple(
+    dict.fromkeys(
+        (*VERSION_COLUMNS, *TIME_COLUMNS, "started_utc", "finished_utc",
+         "forward_evaluations", "attempts")
+    )
+)  # fmt: skip
 """Columns of the ledger that provenance needs."""
+
+_BUSY = 1.25
 
 
 class Recorded(NamedTuple):
@@ -59,22 +69,29 @@ def versions(recorded: pd.DataFrame) -> list[Recorded]:
     return [Recorded(name, _counted(ran[name])) for name in VERSION_COLUMNS]
 
 
-def mixed_times(*frames: pd.DataFrame) -> str | None:
-    """Return a warning if trials ran on several models of processor, else `None`.
-
-    Gradients cost the same everywhere; seconds, and all that is made of them, do not.
+def doubtful_times(*frames: pd.DataFrame) -> Iterator[str]:
+    """Yield why seconds, and all that is made of them, may mislead: gradients never do.
 
     Args:
-        frames: Rows with `status` and `cpu_model`; one that was never run is left out.
+        frames: Rows with `TIME_COLUMNS`; one that was never run is left out.
     """
-    ran = pd.concat([frame.loc[frame["status"].notna(), "cpu_model"] for frame in frames])
-    models = [name for name, _ in _counted(ran)]
-    if len(models) < 2:
-        return None
-    return (
-        f"Trials ran on {len(models)} models of processor ({', '.join(models)}): device-seconds "
-        f"mix fast and slow ones; compare gradients."
-    )
+    columns = [*TIME_COLUMNS]
+    ran = pd.concat([frame.loc[frame["status"].notna(), columns] for frame in frames])
+    models = [name for name, _ in _counted(ran["cpu_model"])]
+    if len(models) > 1:
+        yield (
+            f"Trials ran on {len(models)} models of processor ({', '.join(models)}): "
+            f"device-seconds mix fast and slow ones; compare gradients."
+        )
+    # Several threads seldom compute all the time, and a GPU computes beside the processor.
+    plain = ran[(ran["threads"] == 1) & ran["device"].isna() & (ran["cpu_seconds"] > 0)]
+    held = device_seconds(plain) - plain["lost_seconds"].fillna(0.0)
+    ratio = held.sum() / plain["cpu_seconds"].sum() if len(plain) else 1.0
+    if ratio > _BUSY:
+        yield (
+            f"Trials held their CPUs {ratio:.1f} times as long as they computed: other work ran "
+            f"beside them, and device-seconds are too many."
+        )
 
 
 def spent_by_role(recorded: pd.DataFrame) -> list[Spent]:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from analysis.provenance import COLUMNS, mixed_times, period, spent_by_role, versions
+from analysis.provenance import COLUMNS, doubtful_times, period, spent_by_role, versions
 
 
 def recorded(*changes):
@@ -27,10 +27,21 @@ def test_mixed_versions_are_told():
 def test_times_of_several_processors_are_not_to_be_compared():
     slow, fast = recorded({"cpu_model": "slow"}), recorded({"cpu_model": "fast"})
     never = recorded({"cpu_model": "other", "status": None})
-    warning = mixed_times(slow, fast, never)
-    assert warning is not None
+    (warning,) = doubtful_times(slow, fast, never)
     assert warning.startswith("Trials ran on 2 models of processor (slow, fast)")
-    assert mixed_times(slow, never) is mixed_times(recorded().reindex(columns=COLUMNS)) is None
+    assert not [*doubtful_times(slow, never), *doubtful_times(recorded().reindex(columns=COLUMNS))]
+
+
+@pytest.mark.parametrize(("cpu_seconds", "is_told"), [(1800.0, True), (3500.0, False)])
+def test_times_on_a_busy_machine_are_told(cpu_seconds, is_told):
+    times = {"cpu_seconds": cpu_seconds, "device": None, "threads": 1, "lost_seconds": 50.0}
+    found = [*doubtful_times(recorded(times))]
+    assert [text.startswith("Trials held their CPUs 2.0 times") for text in found] == [
+        True
+    ] * is_told
+    assert not [
+        *doubtful_times(recorded(times | {"threads": 2}), recorded(times | {"device": "cuda"}))
+    ]
 
 
 def test_what_was_never_run_has_no_version_and_no_cost():

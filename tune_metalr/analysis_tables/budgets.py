@@ -9,7 +9,7 @@ from rich.console import Console
 from analysis import catching_up, summary
 from analysis.catching_up import LEADS_AT, CatchingUp
 from analysis.load import load_searches, load_trials
-from analysis.provenance import mixed_times
+from analysis.provenance import TIME_COLUMNS, doubtful_times
 from analysis.summary import MethodSummary
 from analysis.written import INTERVALS, budget, number, percent, points
 from tune_metalr.analysis_tables.break_even import print_break_even
@@ -38,7 +38,7 @@ def print_budgets(folder: Location, console: Console, *, method: str | None = No
     Raises:
         UserError: The folder holds no results, or no such method.
     """
-    columns = {*summary.COLUMNS, *catching_up.COLUMNS, "controller", "cpu_model"}
+    columns = {*summary.COLUMNS, *catching_up.COLUMNS, *TIME_COLUMNS, "controller"}
     trials = load_trials(folder, columns=columns)
     searches = load_searches(folder, columns=columns)
     if method is not None and method not in set(trials["method"]):
@@ -56,8 +56,8 @@ def print_budgets(folder: Location, console: Console, *, method: str | None = No
             console.print(f"At the edge: {note}.", soft_wrap=True)
         if lack := _lack(trials, searches):
             console.print(lack, soft_wrap=True)
-    if mixed := mixed_times(trials, searches):
-        console.print(mixed, soft_wrap=True)
+    for doubt in doubtful_times(trials, searches):
+        console.print(doubt, soft_wrap=True)
     print_development(folder, console)
 
 

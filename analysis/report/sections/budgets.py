@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from analysis.catching_up import LEADS_AT, CatchingUp
-from analysis.provenance import mixed_times
+from analysis.provenance import doubtful_times
 from analysis.report import table
 from analysis.report.lines import MOST_LEVEL_BANDS, LineFigure, Panel, Series, line, with_lines
 from analysis.report.numbers import Numbers
@@ -57,7 +57,8 @@ def section(data: StudyData, numbers: Numbers) -> Section:
             Table("leads", "Lead of the untuned method after n trials of tuning", _LEADS,
                   tuple(map(_lead, rows))),
         ) if rows else (),
-        notes=(*_explained(rows, bool(numbers.curves)), *_of_ranges(rows), *_of_times(data)),
+        notes=(*_explained(rows, bool(numbers.curves)), *_of_ranges(rows),
+               *doubtful_times(data.trials, data.searches)),
     )  # fmt: skip
 
 
@@ -156,11 +157,6 @@ def _explained(rows: list[CatchingUp], has_curves: bool) -> Iterator[str]:
         )
     if any(row.baseline.is_independent for row in rows):
         yield "A random search of n trials tells of budgets to n / 4."
-
-
-def _of_times(data: StudyData) -> Iterator[str]:
-    if mixed := mixed_times(data.trials, data.searches):
-        yield mixed
 
 
 def _of_ranges(rows: list[CatchingUp]) -> Iterator[str]:
