@@ -258,7 +258,9 @@ def _judged(comparison: Comparison, choices: AnalysisChoices) -> Comparison:
     if comparison.difference is None:
         return comparison
     alpha = choices.alpha
-    if comparison.holm_p <= alpha:
+    # With few seeds and one far out, test and interval can disagree: then nothing is claimed.
+    leaves_out_zero = not comparison.difference.low <= 0 <= comparison.difference.high
+    if comparison.holm_p <= alpha and leaves_out_zero:
         better = comparison.difference.estimate > 0
         return comparison._replace(verdict=Verdict.BETTER if better else Verdict.WORSE)
     if comparison.equivalence_p <= alpha:

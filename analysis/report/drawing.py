@@ -37,6 +37,7 @@ TITLE_POINTS = 18
 
 _PNG_DPI = 130
 _PANEL_INCHES = (3.7, 2.9)
+_MOST_PANELS_ABREAST = 3
 _FACET_INCHES = (1.8, 1.15)
 _MOST_FACETS_ABREAST = 5
 _LEGEND_INCHES = 2.3
@@ -90,16 +91,25 @@ def drawn(figure: LineFigure | DifferenceFigure, styles: Styles) -> Images:
 
 
 def draw_panels(panels: Sequence[Panel], styles: Styles) -> Figure:
-    """Draw panels side by side, with one legend for all of them."""
+    """Draw panels side by side, four and more in rows, with one legend for all of them."""
     names = list(dict.fromkeys(series.name for panel in panels for series in panel.series))
     columns = -(-len(names) // _LEGEND_ROWS)
     width, height = _PANEL_INCHES
     legend = _LEGEND_INCHES * columns
+    count = len(panels)
+    abreast = count if count <= _MOST_PANELS_ABREAST else min(_MOST_PANELS_ABREAST, -(-count // 2))
     canvas, every = _grid(
-        1, len(panels), size=(width, height), margins=(_LEFT, legend, _BOTTOM, _TOP), gap=0.75
+        -(-count // abreast),
+        abreast,
+        size=(width, height),
+        margins=(_LEFT, legend, _BOTTOM, _TOP),
+        gap=0.75,
+        row_gap=_BOTTOM + 0.35,
     )
-    for axes, panel in zip(every, panels, strict=True):
+    for axes, panel in zip(every, panels, strict=False):
         _draw_panel(axes, panel, styles)
+    for axes in every[count:]:
+        axes.set_axis_off()
     canvas.legend(
         handles=[_handle(name, styles) for name in names],
         loc="upper left",
@@ -246,6 +256,7 @@ def _grid(
     size: tuple[float, float],
     margins: tuple[float, float, float, float],
     gap: float = 0.0,
+    row_gap: float = 0.3,
     is_shared: bool = False,
 ) -> tuple[Figure, Sequence[Axes]]:
     """Return a figure and its axes, placed by inches: to measure every text takes seconds.
@@ -255,11 +266,11 @@ def _grid(
         columns: Of axes.
         size: Width and height of each axes.
         margins: Left, right, bottom and top.
-        gap: Between columns; between rows there is room for a title.
+        gap: Between columns.
+        row_gap: Between rows: room for a title, and for what stands below.
         is_shared: Whether all axes have one scale.
     """
     left, right, bottom, top = margins
-    row_gap = 0.3
     width = left + columns * size[0] + (columns - 1) * gap + right
     height = bottom + rows * size[1] + (rows - 1) * row_gap + top
     canvas = Figure(figsize=(width, height))

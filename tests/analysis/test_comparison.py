@@ -49,6 +49,16 @@ def test_a_verdict_says_what_the_seeds_show(tmp_path, points, verdict):
     assert row.num_pairs == 10
 
 
+def test_an_interval_that_holds_zero_claims_no_difference(tmp_path):
+    """With one seed far out, the sign-flip test alone would tell one."""
+    gaps = [-50, -5, -107, -107, 19, -74, -118, -87, -87, 57]
+    rival = [b + gap / 10_000 for b, gap in zip(BASE, gaps, strict=True)]
+    row = compared(with_base(tmp_path, rival=rival), margin=0.001)["rival"]
+    assert row.holm_p <= 0.05
+    assert row.difference.low < 0 < row.difference.high
+    assert row.verdict == Verdict.UNDECIDED
+
+
 def test_no_difference_found_is_not_equality(tmp_path):
     noisy = [b + d for b, d in zip(BASE, np.random.default_rng(0).normal(0, 0.05, 10), strict=True)]
     row = compared(with_base(tmp_path, rival=noisy))["rival"]
