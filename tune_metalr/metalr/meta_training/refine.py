@@ -37,6 +37,8 @@ class Search(NamedTuple):
     population: int = 8
     tasks_of_a_family: int = 1
     """In a generation, drawn anew for each."""
+    has_width: bool = True
+    """Whether the law may look at the width; not where left-out families lose by that."""
     seed: int = 0
 
 
@@ -71,7 +73,6 @@ def refine(
     tasks: Sequence[Task],
     surfaces: Mapping[str, Surface],
     *,
-    has_width: bool,
     how: Search,
     processes: Processes,
     log: Path,
@@ -84,14 +85,13 @@ def refine(
         family: Of optimizers.
         tasks: What candidates are trained on; each has a surface.
         surfaces: The grid's, by the task's name: they say what a regret is.
-        has_width: Whether the law may look at the width; not where left-out families lose by that.
-        how: The size of the search.
+        how: The size of the search, and what it may change.
         processes: Where runs are made.
         log: Of finished generations, a line each.
         is_time_up: Asked before each generation.
     """
     search = CMA(
-        mean=_vector(law, has_width=has_width),
+        mean=_vector(law, has_width=how.has_width),
         sigma=_DEVIATION,
         population_size=how.population,
         seed=derive_seed("refine", family.value, how.seed) % 2**31,

@@ -105,13 +105,12 @@ def refine_law(known: Known, law: Prior, training: MetaTraining, *, has_width: b
     """
     family = known.family
     tasks = training.short_tasks
-    how = Search(seed=training.seed)
+    how = Search(has_width=has_width, seed=training.seed)
     found = refine(
         law,
         family,
         tasks,
         known.surface_of,
-        has_width=has_width,
         how=how,
         processes=training.processes,
         log=training.log("refined", family, law, how),
