@@ -42,7 +42,7 @@ def meta_train(
 
     settings = ["--seed", str(seed), "--grid-seeds", str(grid_seeds)]
     command = ["tune-metalr", "meta-train", str(folder), "--processes", str(processes), *settings]
-    command += ["--hours", str(hours)] if hours != _MOST_HOURS else []
+    command += ["--hours", str(hours)] if hours not in (0, _MOST_HOURS) else []
     command += ["--ship"] if ship else []
     ran = provenance()
     origin = {

@@ -257,7 +257,15 @@ def test_the_command_says_how_to_go_on(tmp_path) -> None:
     done = tune_metalr("meta-train", tmp_path / "out", "--hours", "0", "--seed", "3")
     assert done.returncode == 0
     assert "0 of " in done.stdout
-    assert f"meta-train {tmp_path / 'out'} --processes 2 --seed 3 --grid-seeds 2" in done.stdout
+    told = f"meta-train {tmp_path / 'out'} --processes 2 --seed 3 --grid-seeds 2"
+    assert done.stdout.rstrip().endswith(told)  # without the hours that have left nothing to do
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path) -> None:
+    (tmp_path / "out").write_text("a file")
+    done = tune_metalr("meta-train", tmp_path / "out")
+    assert done.returncode == 2
+    assert "out is a file: name a folder" in done.stderr
 
 
 def test_without_cmaes_the_command_says_what_to_install(tmp_path, monkeypatch) -> None:

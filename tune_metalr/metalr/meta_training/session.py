@@ -68,8 +68,10 @@ def meta_train(
         say: Told each result, a line each.
 
     Raises:
-        UserError: The package's own files are to be written, and cannot.
+        UserError: `out` is a file, or the package's own files are to be written, and cannot.
     """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file: name a folder, which need not exist")
     package = PRIOR_FILE.parent
     for place in (package, GRID_FILE.parent) if is_shipped else ():
         if not os.access(place, os.W_OK):
