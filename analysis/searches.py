@@ -179,7 +179,7 @@ def _every_cost(costs: pd.Series) -> pd.Series | None:
 
 
 def _fresh_scores(trials: pd.DataFrame) -> dict[str, float]:
-    """Return the mean score over the study's seeds of each configuration."""
+    """Return the mean score over fresh seeds of each configuration."""
     rerun = trials[(trials["role"] != Role.SEARCH) & trials["score"].notna()]
     scores: dict[str, list[float]] = {}
     for configuration, score in zip(_configurations(rerun), rerun["score"], strict=True):

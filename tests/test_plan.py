@@ -2,7 +2,13 @@ import pytest
 
 from analysis.stats import seeds_needed
 from tune_metalr.expansion import expand, expand_searches
-from tune_metalr.plan import _decides_duration, num_comparisons, plan_study, smallest_p_value
+from tune_metalr.plan import (
+    _decides_duration,
+    num_comparisons,
+    num_pairs,
+    plan_study,
+    smallest_p_value,
+)
 from tune_metalr.study_file import load_study
 from tune_metalr.workloads import WORKLOADS
 from tune_metalr.workloads.cache import make_ready
@@ -53,6 +59,17 @@ def test_a_plan_says_when_its_runs_are_development(write_study, places) -> None:
     ready = {"digits-cnn": make_ready(WORKLOADS["digits-cnn"], places)}
     (note,) = plan_study(study, expand(study, ready), [], places, cpus=1).notes
     assert note.startswith("Development: these runs will be marked")
+
+
+def test_a_plan_rests_on_the_pairs_that_there_are(write_study) -> None:
+    text = (
+        "name: s\nworkloads: [digits-cnn]\nepochs: 1\nseeds: 10\n"
+        "methods:\n  few: {optimizer: sgd, lr: 1, seeds: 4}\n  sgd: {optimizer: sgd, lr: [2, 3]}\n"
+        "  many: {optimizer: sgd, lr: 4, seeds: 40}\n"
+    )
+    assert num_pairs(load_study(write_study(text)).study) == 4
+    told = text.replace("seeds: 4}", "seeds: 20}") + "analysis: {reference: sgd-3}\n"
+    assert num_pairs(load_study(write_study(told)).study) == 10
 
 
 def test_each_controller_is_timed(study_path, make_trial):

@@ -96,6 +96,47 @@ def test_seeds_may_be_listed(write_study):
     assert load_study(write_study(text)).study.seeds == (5, 3)
 
 
+OWN_SEEDS = """
+name: own
+workloads: [digits-cnn, {name: mnist-cnn, seeds: 2}]
+epochs: 1
+seeds: 3
+methods:
+  sgd: {optimizer: sgd, lr: 0.1}
+  more: {optimizer: sgd, lr: 0.2, seeds: 5}
+  fewer: {preset: algoperf-nadamw-cosine, seeds: [1]}
+searches:
+  wide: {optimizer: sgd, space: {lr: {uniform: [0.1, 1]}}, samplers: random, trials: 4, seeds: 4}
+"""
+
+
+def test_methods_and_workloads_may_have_seeds_of_their_own(write_study):
+    path = write_study(OWN_SEEDS)
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for item in expanded(path):
+        seeds.setdefault((item.trial.workload, item.method), []).append(item.trial.seed)
+    assert seeds == {
+        ("digits-cnn", "sgd"): [0, 1, 2],
+        ("digits-cnn", "more"): [0, 1, 2, 3, 4],
+        ("digits-cnn", "fewer"): [1],
+        ("mnist-cnn", "sgd"): [0, 1],
+        ("mnist-cnn", "more"): [0, 1],
+        ("mnist-cnn", "fewer"): [0, 1],
+    }
+    study = load_study(path).study
+    searches = expand_searches(study, without_data(study))
+    assert [search.seeds for search in searches] == [(0, 1, 2, 3), (0, 1)]
+
+
+def test_the_number_of_seeds_is_no_part_of_a_trial(write_study):
+    more = SMALL_STUDY.replace("optimizer: sgd", "seeds: 4, optimizer: sgd")
+    few, many = (
+        {item.trial.trial_id for item in expanded(write_study(text))}
+        for text in (SMALL_STUDY, more)
+    )
+    assert few < many
+
+
 def test_searches_and_analysis_are_typed(write_study):
     text = SMALL_STUDY + (
         "searches:\n"

@@ -119,7 +119,7 @@ def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
         places = data_places(data_dir, fallback=Path(scratch), folders=loaded.folders)
         wanted = wanted_of(loaded, places)
         found = plan_study(loaded, wanted.trials, wanted.searches, places, cpus=cpus)
-        print_plan(found, len(loaded.seeds), plain_console())
+        print_plan(found, plain_console())
 
 
 @app.command()

@@ -77,7 +77,7 @@ def print_status(status: StudyStatus, command: str, console: Console) -> None:
         console.print(f"Complete: all {status.num_wanted} trials{but} have a result.")
 
 
-def print_plan(plan: Plan, num_seeds: int, console: Console) -> None:
+def print_plan(plan: Plan, console: Console) -> None:
     """Print what a study costs and can show."""
     for role, count in plan.trials_by_role.items():
         console.print(f"trials ({role}): {count:,}")
@@ -85,8 +85,9 @@ def print_plan(plan: Plan, num_seeds: int, console: Console) -> None:
     console.print(f"time here, {plan.slots} trials at once: about {_duration(plan.hours)}")
     if plan.num_comparisons:
         console.print(
-            f"smallest p-value that {num_seeds} paired seeds can reach over {plan.num_comparisons} "
-            f"comparisons (sign-flip test, Holm): {plan.smallest_p_value:.2g}",
+            f"smallest p-value that {plan.num_pairs} paired seeds can reach over "
+            f"{plan.num_comparisons} comparisons (sign-flip test, Holm): "
+            f"{plan.smallest_p_value:.2g}",
             soft_wrap=True,
         )
     for note in plan.notes:

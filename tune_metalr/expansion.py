@@ -29,9 +29,10 @@ def expand(study: Study, ready: Mapping[str, ReadyWorkload]) -> list[WantedTrial
             method=method_name(name, choice, lr),
             target_accuracy=ready[workload.name].workload.target_accuracy,
         )
-        for seed in study.seeds
+        for seed in _all_seeds(study)
         for workload in study.workloads
         for name, choice in study.methods.items()
+        if seed in study.seeds_of(workload, choice)
         for lr in choice.lr
     ]
     _refuse_twins(wanted)
@@ -53,6 +54,15 @@ def expand_searches(study: Study, ready: Mapping[str, ReadyWorkload]) -> list[Se
         for sampler in choice.samplers
         if repeat < choice.repeats
     ]
+
+
+def _all_seeds(study: Study) -> list[int]:
+    """Return the seeds of all methods on all workloads: the study's first, then further ones."""
+    seeds = dict.fromkeys(study.seeds)
+    for workload in study.workloads:
+        for choice in study.methods.values():
+            seeds |= dict.fromkeys(study.seeds_of(workload, choice))
+    return list(seeds)
 
 
 def _search(
@@ -82,7 +92,7 @@ def _search(
         trials=trials,
         batch=choice.batch,
         finals=min(choice.finals, trials),
-        seeds=study.seeds,
+        seeds=study.seeds_of(workload, choice),
         epochs=workload.epochs or study.epochs,
         chance=1 / (ready.workload.source.num_classes or 2),
         target_accuracy=ready.workload.target_accuracy,

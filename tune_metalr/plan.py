@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tune_metalr.evidence import too_small
 from tune_metalr.search import Search
 from tune_metalr.space import Kind, grid_size
-from tune_metalr.study import Study, method_names
+from tune_metalr.study import MethodChoice, SearchChoice, Study, method_name, method_names
 from tune_metalr.trial import Purpose, Role, Trial, WantedTrial
 from tune_metalr.workloads.places import DataPlaces
 
@@ -27,6 +27,8 @@ class Plan(NamedTuple):
     """On this machine, estimated from a short timing."""
     slots: int
     """Trials at once."""
+    num_pairs: int
+    """Seeds that a method and the reference share; the fewest, where that differs."""
     num_comparisons: int
     """Tests in the family over which Holm's correction is made."""
     smallest_p_value: float
@@ -70,13 +72,15 @@ def plan_study(
         gradient_steps += kind.how_many * estimates[duration].gradient_steps
     slots = max(1, int(cpus / study.need["CPU"]))
     comparisons = num_comparisons(study)
+    pairs = num_pairs(study)
     return Plan(
         trials_by_role=dict(trials_by_role),
         gradient_steps=gradient_steps,
         hours=seconds / slots / 3600,
         slots=slots,
+        num_pairs=pairs,
         num_comparisons=comparisons,
-        smallest_p_value=smallest_p_value(len(study.seeds), comparisons),
+        smallest_p_value=smallest_p_value(pairs, comparisons),
         notes=_notes(study, searches),
     )
 
@@ -96,7 +100,7 @@ def _kinds_of(search: Search) -> list[_Kind]:
 
 def _notes(study: Study, searches: Sequence[Search]) -> list[str]:
     notes = dict.fromkeys(note for search in searches if (note := _note(search)))
-    lack = too_small(len(study.seeds), [search.identity for search in searches])
+    lack = too_small(num_pairs(study), [search.identity for search in searches])
     is_development = study.purpose is Purpose.DEVELOPMENT
     return [*notes, *([lack] if lack else []), *([_DEVELOPMENT] if is_development else [])]
 
@@ -121,6 +125,25 @@ def _note(search: Search) -> str | None:
     if search.sampler == "grid" and points > search.trials:
         return f"{search.label}: {search.trials} of the grid's {points} points, drawn at random"
     return None
+
+
+def num_pairs(study: Study) -> int:
+    """Return the seeds that every method shares with the reference on every workload."""
+    named = {
+        method_name(name, choice, lr): choice
+        for name, choice in study.methods.items()
+        for lr in choice.lr
+    }
+    choices: list[MethodChoice | SearchChoice] = [
+        *study.methods.values(),
+        *study.searches.values(),
+    ]
+    reference = named.get(study.analysis.reference or "", choices[0])
+    return min(
+        len({*study.seeds_of(workload, choice)} & {*study.seeds_of(workload, reference)})
+        for workload in study.workloads
+        for choice in choices
+    )
 
 
 def num_comparisons(study: Study) -> int:

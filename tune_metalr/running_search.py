@@ -125,7 +125,7 @@ class RunningSearch:
             self._forget_states()
 
     def finals(self) -> list[WantedTrial]:
-        """Return the runs of the winners on the study's seeds; of a search that is over.
+        """Return the runs of the winners on the search's seeds; of a search that is over.
 
         The best by validation accuracy, then loss, then the earlier proposal; a configuration
         counts once. Of a population, those that have come farthest go first.

@@ -35,9 +35,9 @@ class Search:
     """May grow: a longer search begins with the shorter one."""
     batch: int
     finals: int
-    """Best configurations that are run again on the study's seeds."""
+    """Best configurations that are run again."""
     seeds: tuple[int, ...]
-    """The study's."""
+    """Of the winners' runs."""
     epochs: int
     """Of a whole trial."""
     chance: float
@@ -104,7 +104,7 @@ class Search:
         return WantedTrial(trial, Role.SEARCH, self.label, self.target_accuracy)
 
     def final(self, winner: Trial, rank: int, seed: int) -> WantedTrial:
-        """Return the run of a winner on one of the study's seeds; `rank` counts from 1.
+        """Return the run of a winner on one of the seeds; `rank` counts from 1.
 
         It is a whole run: nothing stops it, and it inherits nothing.
         """

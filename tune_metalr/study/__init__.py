@@ -15,11 +15,10 @@ from tune_metalr.study.fields import (
     Name,
     Number,
     Precision,
-    Seed,
+    Seeds,
     Strict,
     as_list,
     number,
-    whole,
 )
 from tune_metalr.study.method_choice import Method, MethodChoice
 from tune_metalr.study.population_choice import check_shared_epochs
@@ -76,18 +75,6 @@ class AnalysisChoice(Strict):
     """Comparisons over which Holm's correction is made."""
 
 
-_MAX_SEEDS = 100_000
-
-
-def _seeds(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return value
-    count = whole(value)
-    if not isinstance(count, int) or not 1 <= count <= _MAX_SEEDS:
-        raise ValueError(f"expected a count of at least 1, or a list of seeds, not {value!r}")
-    return list(range(count))
-
-
 def _workload_entry(value: Any) -> Any:
     return [{"name": item} if isinstance(item, str) else item for item in as_list(value)]
 
@@ -107,23 +94,14 @@ class Study(Strict):
     """Names, or entries that change a workload's settings."""
     epochs: Count
     batch_size: Count = 64
-    seeds: Annotated[
-        tuple[Seed, ...], BeforeValidator(_seeds, int | list[int]), Field(min_length=1)
-    ]
-    """A count (0, 1, 2 ...) or a list."""
+    seeds: Seeds
+    """A count (0, 1, 2 ...) or a list; methods, searches and workloads may have their own."""
     precision: Precision = "float32"
     threads_per_trial: Count = 1
     resources: ResourcesChoice = ResourcesChoice()
     methods: dict[Name, Method] = Field(default_factory=dict)
     searches: dict[Name, SearchChoice] = Field(default_factory=dict)
     analysis: AnalysisChoice = AnalysisChoice()
-
-    @field_validator("seeds")
-    @classmethod
-    def _no_seed_twice(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < len(seeds):
-            raise ValueError("a seed is listed twice: it would be the same trial")
-        return seeds
 
     @field_validator("workloads")
     @classmethod
@@ -134,6 +112,12 @@ class Study(Strict):
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"workload '{min(twice)}' is listed twice")
         return workloads
+
+    def seeds_of(
+        self, workload: WorkloadChoice, choice: MethodChoice | SearchChoice
+    ) -> tuple[int, ...]:
+        """Return the seeds of a method, or of a search's winners, on a workload."""
+        return workload.seeds or choice.seeds or self.seeds
 
     @property
     def need(self) -> dict[str, float]:

@@ -31,6 +31,24 @@ def as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
+_MAX_SEEDS = 100_000
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return value
+    count = whole(value)
+    if not isinstance(count, int) or not 1 <= count <= _MAX_SEEDS:
+        raise ValueError(f"expected a count of at least 1, or a list of seeds, not {value!r}")
+    return list(range(count))
+
+
+def _without_twins(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed is listed twice: it would be the same trial")
+    return seeds
+
+
 def known(kind: str, names: Iterable[str]) -> AfterValidator:
     """Return a check that a name is one of `names`."""
     names = tuple(names)
@@ -50,6 +68,13 @@ Fraction = Annotated[Number, Field(ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, BeforeValidator(whole, int | str), Field(ge=1, le=10**9)]
 Seed = Annotated[int, BeforeValidator(whole, int), Field(ge=0, lt=2**63)]
+Seeds = Annotated[
+    tuple[Seed, ...],
+    BeforeValidator(_listed, int | list[int]),
+    Field(min_length=1),
+    AfterValidator(_without_twins),
+]
+"""A count (0, 1, 2 ...) or a list."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$", max_length=100)]
 Precision = Literal["float32", "bfloat16"]
 

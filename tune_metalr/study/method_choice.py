@@ -15,7 +15,16 @@ from tune_metalr.errors import nearest
 from tune_metalr.import_path import is_import_path, resolve
 from tune_metalr.methods import CONTROLLERS, DEFAULT_LR, OPTIMIZERS, SCHEDULES, SETTINGS
 from tune_metalr.methods.presets import PRESETS
-from tune_metalr.study.fields import Flag, NotNegative, Number, Positive, Strict, as_list, known
+from tune_metalr.study.fields import (
+    Flag,
+    NotNegative,
+    Number,
+    Positive,
+    Seeds,
+    Strict,
+    as_list,
+    known,
+)
 
 
 def check_optimizer_name(name: str) -> str:
@@ -59,6 +68,8 @@ class MethodChoice(BaseModel):
     averaging: Flag = False
     """Whether a running average of the weights is evaluated, in place of the last ones."""
     controller: ControllerName = "fixed"
+    seeds: Seeds | None = None
+    """Instead of the study's: a comparison that counts may have more."""
 
     @model_validator(mode="after")
     def _check(self) -> "MethodChoice":
@@ -161,6 +172,8 @@ class PresetChoice(Strict):
     """A method that has a name of its own; all its settings are frozen."""
 
     preset: Annotated[str, known("preset", PRESETS)]
+    seeds: Seeds | None = None
+    """Instead of the study's."""
 
 
 def _method(value: Any) -> Any:
@@ -170,9 +183,10 @@ def _method(value: Any) -> Any:
     name = value["preset"]
     if name not in PRESETS:
         raise ValueError(f"unknown preset '{name}'{nearest(str(name), PRESETS)}")
-    if others := sorted(value.keys() - {"preset"}, key=str):
+    if others := sorted(value.keys() - {"preset", "seeds"}, key=str):
         raise ValueError(f"preset '{name}' fixes every setting: remove '{others[0]}'")
-    return dict(PRESETS[name].settings)
+    seeds = {"seeds": value["seeds"]} if "seeds" in value else {}
+    return dict(PRESETS[name].settings) | seeds
 
 
 Method = Annotated[MethodChoice, BeforeValidator(_method, MethodChoice | PresetChoice)]

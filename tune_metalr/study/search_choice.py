@@ -34,7 +34,7 @@ from tune_metalr.space import (
     settings_at,
 )
 from tune_metalr.study.dimension import Dimension
-from tune_metalr.study.fields import Count, as_list, known
+from tune_metalr.study.fields import Count, Seeds, as_list, known
 from tune_metalr.study.method_choice import MethodChoice, OptimizerName
 from tune_metalr.study.population_choice import check_generations, check_population
 
@@ -96,7 +96,9 @@ class SearchChoice(BaseModel):
     """Proposals asked at once: fixed here, so that a search is the same on any cluster."""
     pruner: Annotated[str, known("pruner", PRUNERS)] | None = None
     finals: Count = 1
-    """Best configurations that are run again on the study's seeds."""
+    """Best configurations that are run again on the search's seeds."""
+    seeds: Seeds | None = None
+    """Of the winners' runs, instead of the study's."""
     grid: Grid | None = None
     """Points per axis, for the grid sampler; choices are all taken."""
 

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tune_metalr.errors import nearest
 from tune_metalr.import_path import is_import_path
-from tune_metalr.study.fields import Count, Fraction, Strict
+from tune_metalr.study.fields import Count, Fraction, Seeds, Strict
 from tune_metalr.workloads import MAX_TOKENS, WORKLOADS, Family, Origin, Source, Workload
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -41,6 +41,8 @@ class WorkloadChoice(Strict):
     """Rows carved from the training split: a fifth of it, at most 10,000, if not given."""
     epochs: Count | None = None
     """Instead of the study's."""
+    seeds: Seeds | None = None
+    """Of everything on this workload, instead of the study's and of those of a method."""
     train_examples: Count | None = None
     """Size of the training subset, drawn by seed; the whole split if not given."""
     max_tokens: Count | None = None

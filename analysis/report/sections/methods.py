@@ -35,7 +35,7 @@ def section(data: StudyData, numbers: Numbers) -> Section:
         notes=(
             f"One run a seed. All runs: one without a score counts as guessing, or as the worst "
             f"run. Costs are means over runs, however they ended. A final is the winner of a "
-            f"search, run again on the study's seeds. {INTERVALS}",
+            f"search, run again on fresh seeds. {INTERVALS}",
         ),
     )
 
