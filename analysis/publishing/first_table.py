@@ -1,5 +1,6 @@
 """The README's table: untuned methods beside what a number of tuning trials buys."""
 
+import statistics
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -44,8 +45,11 @@ def first_table(study: Studied, shown: Shown) -> str:
 
 def _untuned(study: Studied, workloads: Sequence[str], shown: Shown) -> Iterator[tuple[str, ...]]:
     rows = _baselines(study)
+    usual = _usual_runs(study, shown)
     for method in shown.methods:
-        scores = (_score(study, rows.get((name, method)), shown.search) for name in workloads)
+        scores = (
+            _score(study, rows.get((name, method)), shown.search, usual) for name in workloads
+        )
         gradients = [_gradients(rows.get((name, method))) for name in workloads]
         yield (f"`{method}`", "0", *scores, _cost(gradients, _unit(study, workloads, shown)))
 
@@ -72,12 +76,19 @@ def _cost(gradients: Sequence[float | None], unit: Sequence[float | None]) -> st
     return f"{np.mean(known):.3g}" if known else "-"
 
 
-def _score(study: Studied, row: MethodSummary | None, search: str) -> str:
+def _usual_runs(study: Studied, shown: Shown) -> int:
+    """Return how many runs most cells rest on: only others are told."""
+    rows = _baselines(study).values()
+    return statistics.mode(row.wanted for row in rows if row.method in shown.methods)
+
+
+def _score(study: Studied, row: MethodSummary | None, search: str, usual_runs: int) -> str:
     """Return a method's accuracy, and how much tuning matches it."""
     if row is None or row.score is None:
         return "not run yet"
     ran = row.wanted - row.counts[MISSING]
     notes = [f"{ran} of {row.wanted} runs"] * (ran < row.wanted)
+    notes += [f"{ran} runs"] * (ran == row.wanted != usual_runs)
     if failed := ran - row.counts[Status.COMPLETED]:
         notes.append(f"{failed} without a score")
     lines = [", ".join([written.percent(row.score), *notes])]
@@ -137,11 +148,11 @@ def _after(curves: TuningCurves | None, budget: int) -> Interval | None:
 def _basis(study: Studied, shown: Shown) -> Iterator[str]:
     """Yield how to read the table, and what its trials are."""
     numbers = study.numbers
-    runs = max(row.wanted for row in numbers.summaries if row.role == Role.BASELINE)
     yield (
-        f"Mean test accuracy, {runs} runs each if no other number stands there; a run without a "
-        f"score counts as guessing, or as the worst run. {written.INTERVALS} Cost: gradients, in "
-        f"runs of `{shown.methods[-1]}`; {_probes(study, shown)}"
+        f"Mean test accuracy, {_usual_runs(study, shown)} runs each if no other number stands "
+        f"there; a run without a score counts as guessing, or as the worst run. "
+        f"{written.INTERVALS} Cost: gradients, in runs of `{shown.methods[-1]}`; "
+        f"{_probes(study, shown)}"
     )
     if searches := _searches(study, shown):
         proposals = sorted({each.num_trials for each in searches})

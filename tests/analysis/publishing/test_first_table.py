@@ -77,6 +77,17 @@ def test_what_has_not_been_run_and_what_has_no_score_is_told(ledger):
     assert "Unfinished: 5 of 8 trials have not been run." in text
 
 
+def test_another_number_of_runs_is_told(ledger):
+    for workload in ("digits-cnn", "mnist-cnn"):
+        ledger.add_method("adam", [0.5, 0.52], workload=workload)
+    ledger.add_method("metalr", [0.6, 0.61, 0.62])
+    ledger.add_method("metalr", [0.6, 0.61], workload="mnist-cnn")
+    (_, _, *rows), text = rows_of(ledger)
+    assert rows[0][2].endswith("], 3 runs")
+    assert not any("runs" in cell for cell in (rows[0][3], *rows[1]))
+    assert "Mean test accuracy, 2 runs each if no other number stands there" in text
+
+
 def test_without_the_search_there_are_untuned_rows_alone(ledger):
     ledger.add_method("adam", [0.5, 0.52])
     ledger.add_method("metalr", [0.6, 0.62])
