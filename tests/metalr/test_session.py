@@ -138,7 +138,12 @@ def hasty(monkeypatch):
     monkeypatch.setattr(learn, "GENERATIONS", 2)
 
 
-@pytest.mark.parametrize("log", ["cells", "refined-adam-*", "laws-sgd-*", "ablation-adam-*"])
+def cells_file(folder):
+    (file,) = folder.glob("cells-*.jsonl")
+    return file
+
+
+@pytest.mark.parametrize("log", ["cells-*", "refine-adam-*", "try_laws-sgd-*", "ablate-adam-*"])
 def test_meta_training_goes_on_to_the_same_end(train, hasty, log) -> None:
     def results():
         files = [*folder.glob("*.json"), *folder.glob("*.csv"), *folder.glob("*.safetensors")]
@@ -173,7 +178,7 @@ def test_a_residual_around_another_law_than_the_refined_one_is_not_kept(
 
 def test_a_run_that_was_written_twice_counts_once(train) -> None:
     stages, *_, folder = train()
-    cells = folder / "cells.jsonl"
+    cells = cells_file(folder)
     lines = cells.read_text().splitlines()
     half = lines[: len(lines) // 2]
     cells.write_text("".join(f"{line}\n" for line in half * 2))
@@ -187,10 +192,10 @@ def test_another_seed_in_the_same_folder_uses_no_run_of_the_first(train, hasty) 
     alone = (folder / "prior.json").read_bytes()
     shutil.rmtree(folder)
     train(seed=0)
-    first = {cell for outcome in grid.read(folder / "cells.jsonl") for cell in [outcome.cell]}
+    first = {outcome.cell for outcome in grid.read(cells_file(folder))}
     train(seed=1)
     assert (folder / "prior.json").read_bytes() == alone
-    both = {outcome.cell.seed for outcome in grid.read(folder / "cells.jsonl")}
+    both = {outcome.cell.seed for outcome in grid.read(cells_file(folder))}
     assert ({cell.seed for cell in first}, both) == ({0, 1}, {0, 1, 2, 3})
 
 
@@ -237,7 +242,18 @@ def test_a_part_of_the_grid_writes_no_result(train) -> None:
     (stage,), said, folder = train(limit_seconds=0.0)
     assert not stage.is_complete
     assert said == [f"0 of {stage.planned_runs} runs of the grid are finished"]
-    assert [file.name for file in folder.iterdir()] == ["cells.jsonl"]
+    assert [*folder.iterdir()] == [cells_file(folder)]
+
+
+def test_runs_of_other_code_are_left_alone(train, hasty, monkeypatch) -> None:
+    monkeypatch.setattr(session, "code_version", lambda *functions: "old")
+    (stage, *_), _, folder = train()
+    old = (folder / "cells-old.jsonl").read_bytes()
+    monkeypatch.setattr(session, "code_version", lambda *functions: "new")
+    (again,), said, _ = train(limit_seconds=0.0)
+    assert (stage.is_complete, again.finished_runs) == (True, 0)
+    assert said[1] == "1 file of runs that other code has made is left alone"
+    assert (folder / "cells-old.jsonl").read_bytes() == old
 
 
 def test_a_grid_of_one_seed_is_half_as_long_and_says_so(train, hasty) -> None:

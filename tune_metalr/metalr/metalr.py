@@ -28,7 +28,7 @@ from tune_metalr.controller import step_leaving_gradients, weights_with_gradient
 from tune_metalr.metalr.features import FeatureTracker
 from tune_metalr.metalr.prior import Family, Prior
 from tune_metalr.metalr.prior_controller import PriorController
-from tune_metalr.metalr.probe import Probe, Reading, sigma_of
+from tune_metalr.metalr.probe import Probe, Reading, is_probed, sigma_of
 from tune_metalr.metalr.residual import Residual, shipped_residual
 
 
@@ -48,8 +48,6 @@ DEAD_BANDS: Mapping[Family, DeadBand] = MappingProxyType(
     }
 )
 
-_FIRST_PROBES = (0, 1, 3, 7, 15, 31)
-_PROBE_INTERVAL = 64
 _MEMORY = 0.6
 """Share of the earlier means in the running means."""
 _NEAR_THE_PEAK = 0.5
@@ -224,8 +222,3 @@ class MetaLR(PriorController):
         lowest = -_MOST_RETREATS * _RETREAT
         self._log_scale = max(lowest, self._log_scale - _RETREAT)
         self._centre = max(lowest, self._centre - _RETREAT)
-
-
-def is_probed(step: int) -> bool:
-    """Return whether a step, counted from 0, is looked at whatever has happened before."""
-    return step in _FIRST_PROBES or step % _PROBE_INTERVAL == _PROBE_INTERVAL - 1

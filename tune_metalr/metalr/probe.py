@@ -18,6 +18,9 @@ import torch
 
 from tune_metalr.batch_loss import Closure, evaluate_again, is_low_precision
 
+_FIRST_PROBES = (0, 1, 3, 7, 15, 31)
+_PROBE_INTERVAL = 64
+
 _RESOLUTION = 1e-5
 """Relative change of a float32 mean loss, below which it is rounding."""
 
@@ -117,6 +120,11 @@ class Probe:
     def undo(self) -> None:
         """Take the step back, to the last bit."""
         torch._foreach_copy_(self._weights, self._before)
+
+
+def is_probed(step: int) -> bool:
+    """Return whether a step, counted from 0, is looked at whatever has happened before."""
+    return step in _FIRST_PROBES or step % _PROBE_INTERVAL == _PROBE_INTERVAL - 1
 
 
 def _reading(before: float, after: float, foretold: float, resolution: float) -> Reading:

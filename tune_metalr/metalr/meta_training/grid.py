@@ -37,7 +37,7 @@ AXES = {
         middle_rates=(2e-3, 8e-3, 3.2e-2),
     ),
     Family.SGD_MOMENTUM: Axes(
-        rates=(0.12, 0.3, 0.75, 1.5, 3.0, 6.0, 12.0),
+        rates=(0.02, 0.05, 0.12, 0.3, 0.75, 1.5, 3.0, 6.0, 12.0),
         warmup_fractions=(0.25, 0.5),
         weight_decays=(5e-4, 0.0, 5e-3),
         middle_rates=(0.75, 1.5, 3.0),
@@ -76,7 +76,7 @@ class Outcome(NamedTuple):
 def planned(tasks: Iterable[Task], seeds: Sequence[int] = (0, 1)) -> Iterator[tuple[Task, Cell]]:
     """Yield every cell; what matters most comes first, because time may be up before the end.
 
-    Long horizons have one seed, and rates alone: they would cost most of the time.
+    Long horizons have one seed, and one decay: they would cost most of the time.
     """
     tasks = tuple(tasks)
     for seed in seeds:
@@ -102,8 +102,8 @@ def settings(family: Family, *, is_long: bool) -> Iterator[Setting]:
     axes = AXES[family]
     base_warmup, base_decay = axes.warmup_fractions[0], axes.weight_decays[0]
     # A longer warm-up bears higher rates: its gain is another at each rate.
-    warmups = axes.warmup_fractions[:1] if is_long else axes.warmup_fractions
-    yield from (Setting(rate, warmup, base_decay) for warmup in warmups for rate in axes.rates)
+    for warmup in axes.warmup_fractions:
+        yield from (Setting(rate, warmup, base_decay) for rate in axes.rates)
     if not is_long:
         for rate in axes.middle_rates:
             yield from (Setting(rate, base_warmup, decay) for decay in axes.weight_decays[1:])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from tune_metalr.errors import UserError
+from tune_metalr.metalr.meta_training.code_version import code_version
 from tune_metalr.metalr.meta_training.grid import Outcome, planned, run_grid
 from tune_metalr.metalr.meta_training.processes import one_thread, processes_of_one_thread
 from tune_metalr.metalr.meta_training.record import (
@@ -19,6 +20,7 @@ from tune_metalr.metalr.meta_training.record import (
     with_refined,
     with_residual,
 )
+from tune_metalr.metalr.meta_training.run import train
 from tune_metalr.metalr.meta_training.stages import (
     MetaTraining,
     Stage,
@@ -33,13 +35,13 @@ from tune_metalr.metalr.meta_training.table import (
     with_features,
     write_table,
 )
-from tune_metalr.metalr.meta_training.tasks import TASKS
+from tune_metalr.metalr.meta_training.tasks import TASKS, suite
 from tune_metalr.metalr.meta_training.verdict import Known, described, judge
 from tune_metalr.metalr.prior import PRIOR_FILE, Family, Prior
 from tune_metalr.metalr.residual import RESIDUAL_FILES
 from tune_metalr.storage import write_whole
 
-_CELLS = "cells.jsonl"
+_CELLS = "cells"
 _VERDICTS = "verdicts.json"
 _GRID_SEEDS = 2
 
@@ -92,9 +94,10 @@ def meta_train(
 def _run_grid(training: MetaTraining) -> tuple[list[Outcome], Stage]:
     first = _GRID_SEEDS * training.seed
     seeds = range(first, first + training.grid_seeds)
+    file = training.out / f"{_CELLS}-{code_version(train, suite)}.jsonl"
     outcomes = run_grid(
         training.tasks,
-        training.out / _CELLS,
+        file,
         seeds=seeds,
         end=training.end,
         processes=training.processes,
@@ -102,6 +105,10 @@ def _run_grid(training: MetaTraining) -> tuple[list[Outcome], Stage]:
     wanted = {cell for _, cell in planned(training.tasks, seeds)}
     found = {outcome.cell: outcome for outcome in outcomes if outcome.cell in wanted}
     training.say(f"{len(found)} of {len(wanted)} runs of the grid are finished")
+    if others := sum(other != file for other in training.out.glob(f"{_CELLS}-*.jsonl")):
+        files = "1 file" if others == 1 else f"{others} files"
+        verb = "is" if others == 1 else "are"
+        training.say(f"{files} of runs that other code has made {verb} left alone")
     return [*found.values()], Stage("grid", len(found), len(wanted))
 
 

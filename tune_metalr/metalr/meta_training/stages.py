@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tune_metalr.metalr.meta_training.ablation import Arm, ablate, gains
+from tune_metalr.metalr.meta_training.code_version import code_version
 from tune_metalr.metalr.meta_training.grid import is_long
 from tune_metalr.metalr.meta_training.processes import Processes
 from tune_metalr.metalr.meta_training.record import Refining
 from tune_metalr.metalr.meta_training.refine import Search, refine
 from tune_metalr.metalr.meta_training.task import Task
+from tune_metalr.metalr.meta_training.tasks import suite
 from tune_metalr.metalr.meta_training.trial_of_laws import Law, try_laws
 from tune_metalr.metalr.meta_training.verdict import Gain, Known, Verdict
 from tune_metalr.metalr.prior import Prior
@@ -69,11 +71,12 @@ class MetaTraining(NamedTuple):
         first = _FIRST_FRESH_SEED + _FRESH_SEEDS * self.seed
         return range(first, first + _FRESH_SEEDS)
 
-    def log(self, stage: str, family: str, *identity: object) -> Path:
-        """Return where the runs of a stage are kept; those of another law or seed lie elsewhere."""
-        text = json.dumps([self.seed, self.grid_seeds, *identity], default=repr)
+    def log(self, stage: Callable[..., object], family: str, *identity: object) -> Path:
+        """Return where the runs of a stage are kept; those of other code, laws or seeds are not."""
+        code = code_version(stage, suite)
+        text = json.dumps([code, self.seed, self.grid_seeds, *identity], default=repr)
         digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
-        return self.out / f"{stage}-{family}-{digest}.jsonl"
+        return self.out / f"{stage.__name__}-{family}-{digest}.jsonl"
 
 
 class Ablation(NamedTuple):
@@ -113,7 +116,7 @@ def refine_law(known: Known, law: Prior, training: MetaTraining, *, has_width: b
         known.surface_of,
         how=how,
         processes=training.processes,
-        log=training.log("refined", family, law, how),
+        log=training.log(refine, family, law, how),
         is_time_up=lambda: time.monotonic() > training.end,
     )
     searched = Stage(f"refining {family}", len(found.generations), how.generations)
@@ -129,7 +132,7 @@ def refine_law(known: Known, law: Prior, training: MetaTraining, *, has_width: b
         known.surface_of,
         seeds=training.fresh_seeds,
         processes=training.processes,
-        log=training.log("laws", family, law, found.law),
+        log=training.log(try_laws, family, law, found.law),
         end=training.end,
     )
     tried = Stage(f"trial of laws {family}", len(trial.runs), count)
@@ -157,7 +160,7 @@ def ablate_parts(known: Known, verdict: Verdict, training: MetaTraining) -> Abla
         family,
         seeds=seeds,
         processes=training.processes,
-        log=training.log("ablation", family, identity),
+        log=training.log(ablate, family, identity),
         end=training.end,
     )
     stage = Stage(f"ablation {family}", len(results), len(tasks) * len(Arm) * len(seeds))

@@ -76,7 +76,7 @@ class Surface(NamedTuple):
         """Return the regrets of rates. What warm-up and decay add are taken to sum up.
 
         Of a warm-up or a decay that the grid has not tried here nothing is known: the base's scores
-        stand for it. At long horizons that holds for all but the base's.
+        stand for it. At long horizons that holds for all decays but the base's.
         """
         score = self.base.at(rates)
         for gains, value in (

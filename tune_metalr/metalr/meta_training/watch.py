@@ -7,8 +7,7 @@ import torch
 
 from tune_metalr.controller import weights_with_gradients
 from tune_metalr.metalr.features import Features, FeatureTracker
-from tune_metalr.metalr.metalr import is_probed
-from tune_metalr.metalr.probe import Probe
+from tune_metalr.metalr.probe import Probe, is_probed
 
 POINTS = 16
 """The features of the last look before each sixteenth of the run are kept."""
