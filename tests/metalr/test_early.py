@@ -55,7 +55,7 @@ def found(outcomes):
 
 def test_the_best_rate_of_a_surface_is_found(found) -> None:
     for case in found:
-        best = best_rate(case.surface, Family.ADAM, LAW)
+        best = best_rate(case.surface, LAW)
         assert best == pytest.approx(OPTIMA[case.surface.task], rel=0.3)
 
 

@@ -69,9 +69,9 @@ class Prediction(NamedTuple):
     """Mean, where the prior is moved as predicted."""
 
 
-def best_rate(surface: Surface, family: Family, law: Prior) -> float:
+def best_rate(surface: Surface, law: Prior) -> float:
     """Return the rate whose neighbours, too, do well: the top of a noisy curve is luck."""
-    low, high = (math.log10(end(AXES[family].rates)) for end in (min, max))
+    low, high = surface.base.log_rates[[0, -1]] / math.log(10)
     rates = np.logspace(low, high, 1 + round((high - low) * _RATES_PER_FACTOR_10))
     near = rates[:, None] * np.array(SPREAD)
     regrets = surface.regret(near, law.warmup_fraction, law.weight_decay).mean(axis=1)
@@ -182,7 +182,7 @@ def regret_at(case: Case, law: Prior, move: float, target: Target = Target.RATE)
 def _best_move(surface: Surface, family: Family, law: Prior, target: Target) -> float:
     peak = surface.peak_rate(law)
     if target is Target.RATE:
-        return math.log(best_rate(surface, family, law) / peak)
+        return math.log(best_rate(surface, law) / peak)
     near = peak * np.array(SPREAD)
     best = min(
         (_with(law, target, value) for value in _tried(surface, family, target)),

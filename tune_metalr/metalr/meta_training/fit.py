@@ -51,7 +51,7 @@ class Fitting:
             raise ValueError("a fit needs at least one surface")
         self._surfaces = surfaces
         self._family = family
-        self._rates = _rates(family)
+        self._rates = _rates(surfaces)
         self._regrets = np.stack([self._of(surface) for surface in surfaces])
         """[surfaces, powers of steps, powers of width, warm-ups, decays, rates]."""
 
@@ -143,8 +143,9 @@ def usual_regret(surfaces: Sequence[Surface]) -> float:
     return float(_weights(surfaces) @ np.minimum(regrets, REGRET_CAP))
 
 
-def _rates(family: Family) -> Array:
-    low, high = (math.log10(end(AXES[family].rates)) for end in (min, max))
+def _rates(surfaces: Sequence[Surface]) -> Array:
+    low = min(surface.base.log_rates[0] for surface in surfaces) / math.log(10)
+    high = max(surface.base.log_rates[-1] for surface in surfaces) / math.log(10)
     return np.logspace(low, high, 1 + round((high - low) * _RATES_PER_FACTOR_10))
 
 

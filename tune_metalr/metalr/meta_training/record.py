@@ -13,7 +13,7 @@ from tune_metalr.metalr.meta_training.fit import (
     regret_of,
     usual_regret,
 )
-from tune_metalr.metalr.meta_training.grid import AXES, USUAL, Outcome
+from tune_metalr.metalr.meta_training.grid import CONSTANT, USUAL, Outcome
 from tune_metalr.metalr.meta_training.surface import Surface, about, surfaces
 from tune_metalr.metalr.meta_training.task import Task, width
 from tune_metalr.metalr.meta_training.trial_of_laws import Trial
@@ -49,7 +49,8 @@ def prior_file(
             "tasks": {task.name: _described(task) for task in tasks},
             "regret": "(best - score) / (best - chance), best: of the grid's settings",
             "fits": {
-                family.value: _evidence(of_family[family], family, fittings[family], fits[family])
+                family.value: {"grid": _tried(outcomes, family)}
+                | _evidence(of_family[family], family, fittings[family], fits[family])
                 for family in Family
             },
         },
@@ -97,6 +98,20 @@ def with_residual(content: Mapping[str, Any], family: Family, digest: str) -> di
     return {**content, "residuals": content["residuals"] | {family.value: digest}}
 
 
+def _tried(outcomes: Iterable[Outcome], family: Family) -> dict[str, list[float]]:
+    """Return the values that were tried; that it is these, and not others, bounds the law."""
+    cells = [
+        outcome.cell
+        for outcome in outcomes
+        if outcome.cell.family == family and outcome.cell.warmup_fraction != CONSTANT
+    ]
+    return {
+        "rates": sorted({cell.rate for cell in cells}),
+        "warmup_fractions": sorted({cell.warmup_fraction for cell in cells}),
+        "weight_decays": sorted({cell.weight_decay for cell in cells}),
+    }
+
+
 def _described(task: Task) -> dict[str, Any]:
     return {
         "family": task.family,
@@ -114,7 +129,6 @@ def _evidence(
     single, narrow, wide = map(fitting.fit, (SAME_RATE, WITHOUT_WIDTH, ALL))
     left_out = _left_out(found, family, fitting)
     evidence: dict[str, Any] = {
-        "grid": {name: list(values) for name, values in AXES[family]._asdict().items()},
         "mean_regret": rounded(fitted.mean_regret),
         "law": _told(fitted.law),
         "best_single_rate": _told(single.law) | {"mean_regret": rounded(single.mean_regret)},
