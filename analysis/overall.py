@@ -21,11 +21,19 @@ class Overall(NamedTuple):
     """Methods that were not run on every workload."""
     num_seeds: int
     """Common to all methods and workloads."""
+    most_seeds: int
+    """That any method has run on any workload."""
     across: MethodsAcross
     improvement: FloatArray
     """Shape (methods,): mean over workloads of P(method > reference) on one seed."""
     ranking: Ranking | None
     """`None` for fewer than five workloads or three methods."""
+
+    @property
+    def seeds_told(self) -> str:
+        """On how many seeds all of it rests, and whether some methods have more."""
+        more = f" of up to {self.most_seeds}" if self.most_seeds > self.num_seeds else ""
+        return f"{self.num_seeds} seeds common to all{more}"
 
 
 def overall(trials: pd.DataFrame, reference: str, *, alpha: float = 0.05) -> Overall | None:
@@ -53,6 +61,7 @@ def overall(trials: pd.DataFrame, reference: str, *, alpha: float = 0.05) -> Ove
         workloads=tuple(tables),
         left_out=[name for name in names if name not in methods],
         num_seeds=len(seeds),
+        most_seeds=max(int((~np.isnan(t.values)).sum(axis=1).max()) for t in tables.values()),
         across=across_workloads(
             (scores - lowest) / (1 - lowest), np.random.default_rng(0), reference=place
         ),

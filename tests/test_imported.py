@@ -26,6 +26,10 @@ OWN = """
         def __init__(self, params):
             super().__init__(params, {})
 
+    class Drawing(torch.optim.SGD):
+        def __init__(self, params, lr, seed=0, seeds=0):
+            super().__init__(params, lr)
+
     def no_optimizer():
         pass
 """
@@ -44,6 +48,20 @@ def own_module(tmp_path, monkeypatch):
 
 def study(write_study, settings):
     return write_study(SMALL_STUDY.split("methods:")[0] + f"methods:\n  own: {{{settings}}}\n")
+
+
+def test_a_keyword_called_seeds_cannot_be_given_and_one_called_seed_can(own_module, write_study):
+    settings = f"optimizer: {own_module.stem}.Drawing, lr: 0.1"
+    with pytest.raises(UserError, match="'seeds' says how often a method is run"):
+        load_study(study(write_study, f"{settings}, seeds: 3"))
+    (first, *_) = expanded(study(write_study, f"{settings}, seed: 5"))
+    assert first.trial.hyperparameters["seed"] == 5
+    search = (
+        f"optimizer: {own_module.stem}.Drawing, seed: 5, space: {{lr: {{uniform: [0.1, 1]}}}}, "
+        "samplers: random, trials: 4"
+    )
+    text = SMALL_STUDY + f"searches:\n  own: {{{search}}}\n"
+    assert load_study(write_study(text)).study.searches["own"].seeds is None
 
 
 def test_any_optimizer_of_an_installed_package_can_be_named(write_study, make_trial):

@@ -1,6 +1,10 @@
+import io
+
 import pytest
+from rich.console import Console
 
 from analysis.stats import seeds_needed
+from tune_metalr.cli_tables import print_plan
 from tune_metalr.expansion import expand, expand_searches
 from tune_metalr.plan import (
     _decides_duration,
@@ -67,9 +71,32 @@ def test_a_plan_rests_on_the_pairs_that_there_are(write_study) -> None:
         "methods:\n  few: {optimizer: sgd, lr: 1, seeds: 4}\n  sgd: {optimizer: sgd, lr: [2, 3]}\n"
         "  many: {optimizer: sgd, lr: 4, seeds: 40}\n"
     )
-    assert num_pairs(load_study(write_study(text)).study) == 4
+    assert num_pairs(load_study(write_study(text)).study) == (4, 4)
     told = text.replace("seeds: 4}", "seeds: 20}") + "analysis: {reference: sgd-3}\n"
-    assert num_pairs(load_study(write_study(told)).study) == 10
+    assert num_pairs(load_study(write_study(told)).study) == (10, 10)
+    told = text.replace("seeds: 4}", "seeds: 40}")
+    assert num_pairs(load_study(write_study(told)).study) == (10, 40)
+
+
+def test_a_plan_tells_what_few_and_what_many_pairs_can_show(write_study, places) -> None:
+    text = (
+        "name: s\nworkloads: [{name: digits-cnn, train_examples: 128}]\nepochs: 1\nseeds: 10\n"
+        "methods:\n  a: {optimizer: sgd, lr: 1, seeds: 20}\n  b: {optimizer: sgd, lr: 2}\n"
+        "  c: {optimizer: sgd, lr: 3, seeds: 20}\n"
+        "searches:\n  wide: {optimizer: sgd, space: {lr: {uniform: [0.1, 1]}}, samplers: random,"
+        " trials: 4, seeds: [30, 31]}\n"
+    )
+    study = load_study(write_study(text)).study
+    ready = {"digits-cnn": make_ready(WORKLOADS["digits-cnn"], places)}
+    searches = expand_searches(study, ready)
+    plan = plan_study(study, expand(study, ready), searches, places, cpus=1)
+    assert plan.num_pairs == (10, 20)  # winners are paired with nothing
+    assert plan.notes == ["Too small for a claim: 2 of 10 seeds."]
+    console = Console(file=io.StringIO(), width=80)
+    print_plan(plan, console)
+    told = console.file.getvalue()
+    assert "10 paired seeds can reach over 2 comparisons (sign-flip test, Holm): 0.0039; " in told
+    assert "that 20 can reach: 3.8e-06" in told
 
 
 def test_each_controller_is_timed(study_path, make_trial):

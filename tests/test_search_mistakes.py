@@ -271,6 +271,10 @@ MISTAKES: dict[str, tuple[dict[str, str | None], str]] = {
         {"space": BOTH + ", momentum: {uniform: [0, 1]}}", "optimizer": None},
         ":6: searches.wide: space: optimizer 'adam' takes no 'momentum'; known: ",
     ),
+    "seeds as an axis": (
+        {"space": "{seeds: {choice: [1, 2]}, " + RATE + "}"},
+        ":6: searches.wide: 'seeds' cannot be an axis of the space",
+    ),
     "a choice that is no optimizer": (
         {"space": "{optimizer: {choice: [sgd, adma]}, " + RATE + "}", "optimizer": None},
         ":6: searches.wide: space: optimizer: unknown optimizer 'adma'; did you mean 'adam'?",

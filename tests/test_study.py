@@ -128,6 +128,55 @@ def test_methods_and_workloads_may_have_seeds_of_their_own(write_study):
     assert [search.seeds for search in searches] == [(0, 1, 2, 3), (0, 1)]
 
 
+def test_methods_come_in_the_studys_order_whatever_their_seeds(write_study):
+    text = OWN_SEEDS.replace("lr: 0.1}", "lr: 0.1, seeds: [100, 7]}")
+    items = expanded(write_study(text))
+    assert [item.method for item in items[:3]] == ["sgd", "more", "fewer"]
+    assert [item.trial.seed for item in items[:3]] == [100, 0, 1]
+
+
+def test_methods_that_differ_by_their_seeds_alone_are_the_same(write_study):
+    twin = "  twin: {optimizer: sgd, lr: 0.1, seeds: [8, 9]}\nsearches:"
+    with pytest.raises(UserError, match="methods 'sgd' and 'twin' are the same"):
+        expanded(write_study(OWN_SEEDS.replace("searches:", twin)))
+
+
+def test_seeds_are_no_part_of_a_search(write_study):
+    with_own, without = (
+        expand_searches(study, without_data(study))[0]
+        for text in (OWN_SEEDS, OWN_SEEDS.replace(", seeds: 4}", "}"))
+        for study in [load_study(write_study(text)).study]
+    )
+    assert (len(with_own.seeds), len(without.seeds)) == (4, 3)
+    assert with_own.search_id == without.search_id
+    assert with_own.definition() == without.definition()
+
+
+WRONG_SEEDS = {
+    "of a method": (
+        ("lr: 0.2, seeds: 5", "lr: 0.2, seeds: 0"),
+        ":8: methods.more.seeds: expected a count",
+    ),
+    "of a preset": (
+        ("seeds: [1]", "seeds: [1, 1]"),
+        ":9: methods.fewer.seeds: a seed is listed twice",
+    ),
+    "of a search": (("seeds: 4", "seeds: true"), ":11: searches.wide.seeds: expected a number"),
+    "of a workload": (
+        ("seeds: 2}", "seeds: []}"),
+        ":3: workloads.1.seeds: expected at least one entry, not []",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "told"), WRONG_SEEDS.values(), ids=WRONG_SEEDS)
+def test_wrong_seeds_are_told_where_they_stand(write_study, change, told):
+    with pytest.raises(UserError) as error:
+        load_study(write_study(OWN_SEEDS.replace(*change)))
+    (line,) = str(error.value).splitlines()
+    assert told in line
+
+
 def test_the_number_of_seeds_is_no_part_of_a_trial(write_study):
     more = SMALL_STUDY.replace("optimizer: sgd", "seeds: 4, optimizer: sgd")
     few, many = (

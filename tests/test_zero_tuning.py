@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tune_metalr.methods import CONTROLLERS
-from tune_metalr.plan import num_comparisons, smallest_p_value
+from tune_metalr.plan import num_comparisons, num_pairs, smallest_p_value
 from tune_metalr.study_file import load_study
 from tune_metalr.trial import Purpose
 
@@ -49,5 +49,6 @@ def test_all_controllers_drive_the_same_two_optimizers(study):
 
 
 def test_its_seeds_can_show_a_difference_after_correction(study):
-    smallest = smallest_p_value(len(study.seeds), num_comparisons(study))
+    fewest, _ = num_pairs(study)
+    smallest = smallest_p_value(fewest, num_comparisons(study))
     assert smallest <= study.analysis.alpha

@@ -1,5 +1,6 @@
 """From a study to its trials, deterministically."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,9 @@ from tune_metalr.workloads import ReadyWorkload
 
 
 def expand(study: Study, ready: Mapping[str, ReadyWorkload]) -> list[WantedTrial]:
-    """Return the study's untuned trials: seed by seed, so that a part of them is balanced.
+    """Return the study's untuned trials: everything's first seed, then everything's second.
+
+    So a part of them is balanced, and methods come in the study's order.
 
     Args:
         study: The choices.
@@ -22,17 +25,23 @@ def expand(study: Study, ready: Mapping[str, ReadyWorkload]) -> list[WantedTrial
     Raises:
         UserError: Two methods are the same, so that their comparison means nothing.
     """
+    runs = [
+        (workload, name, choice, study.seeds_of(workload, choice))
+        for workload in study.workloads
+        for name, choice in study.methods.items()
+    ]
     wanted = [
         WantedTrial(
-            trial=_trial(study, workload, ready[workload.name], method=choice, lr=lr, seed=seed),
+            trial=_trial(
+                study, workload, ready[workload.name], method=choice, lr=lr, seed=seeds[place]
+            ),
             role=Role.BASELINE,
             method=method_name(name, choice, lr),
             target_accuracy=ready[workload.name].workload.target_accuracy,
         )
-        for seed in _all_seeds(study)
-        for workload in study.workloads
-        for name, choice in study.methods.items()
-        if seed in study.seeds_of(workload, choice)
+        for place in range(max((len(seeds) for *_, seeds in runs), default=0))
+        for workload, name, choice, seeds in runs
+        if place < len(seeds)
         for lr in choice.lr
     ]
     _refuse_twins(wanted)
@@ -54,15 +63,6 @@ def expand_searches(study: Study, ready: Mapping[str, ReadyWorkload]) -> list[Se
         for sampler in choice.samplers
         if repeat < choice.repeats
     ]
-
-
-def _all_seeds(study: Study) -> list[int]:
-    """Return the seeds of all methods on all workloads: the study's first, then further ones."""
-    seeds = dict.fromkeys(study.seeds)
-    for workload in study.workloads:
-        for choice in study.methods.values():
-            seeds |= dict.fromkeys(study.seeds_of(workload, choice))
-    return list(seeds)
 
 
 def _search(
@@ -145,8 +145,12 @@ def _hyperparameters(method: MethodChoice, lr: float) -> dict[str, Any]:
 
 
 def _refuse_twins(wanted: list[WantedTrial]) -> None:
-    names: dict[str, str] = {}
+    firsts: dict[tuple[str, str], WantedTrial] = {}
     for item in wanted:
-        first = names.setdefault(item.trial.trial_id, item.method)
+        firsts.setdefault((item.trial.workload, item.method), item)
+    names: dict[str, str] = {}
+    for item in firsts.values():
+        apart_from_seeds = dataclasses.replace(item.trial, seed=0)
+        first = names.setdefault(apart_from_seeds.trial_id, item.method)
         if first != item.method:
             raise UserError(f"methods '{first}' and '{item.method}' are the same; remove one")

@@ -27,12 +27,12 @@ class Plan(NamedTuple):
     """On this machine, estimated from a short timing."""
     slots: int
     """Trials at once."""
-    num_pairs: int
-    """Seeds that a method and the reference share; the fewest, where that differs."""
+    num_pairs: tuple[int, int]
+    """Seeds that a method shares with the reference: the fewest and the most."""
     num_comparisons: int
     """Tests in the family over which Holm's correction is made."""
-    smallest_p_value: float
-    """That the first, hardest step of Holm's procedure can reach with these seeds."""
+    smallest_p_values: tuple[float, float]
+    """That the first, hardest step of Holm's procedure can reach with so many pairs."""
     notes: list[str]
     """What a user should know of the searches, and of what can be claimed."""
 
@@ -72,15 +72,18 @@ def plan_study(
         gradient_steps += kind.how_many * estimates[duration].gradient_steps
     slots = max(1, int(cpus / study.need["CPU"]))
     comparisons = num_comparisons(study)
-    pairs = num_pairs(study)
+    fewest, most = num_pairs(study)
     return Plan(
         trials_by_role=dict(trials_by_role),
         gradient_steps=gradient_steps,
         hours=seconds / slots / 3600,
         slots=slots,
-        num_pairs=pairs,
+        num_pairs=(fewest, most),
         num_comparisons=comparisons,
-        smallest_p_value=smallest_p_value(pairs, comparisons),
+        smallest_p_values=(
+            smallest_p_value(fewest, comparisons),
+            smallest_p_value(most, comparisons),
+        ),
         notes=_notes(study, searches),
     )
 
@@ -100,7 +103,7 @@ def _kinds_of(search: Search) -> list[_Kind]:
 
 def _notes(study: Study, searches: Sequence[Search]) -> list[str]:
     notes = dict.fromkeys(note for search in searches if (note := _note(search)))
-    lack = too_small(num_pairs(study), [search.identity for search in searches])
+    lack = too_small(_fewest_seeds(study), [search.identity for search in searches])
     is_development = study.purpose is Purpose.DEVELOPMENT
     return [*notes, *([lack] if lack else []), *([_DEVELOPMENT] if is_development else [])]
 
@@ -127,22 +130,33 @@ def _note(search: Search) -> str | None:
     return None
 
 
-def num_pairs(study: Study) -> int:
-    """Return the seeds that every method shares with the reference on every workload."""
+def num_pairs(study: Study) -> tuple[int, int]:
+    """Return how many seeds methods share with the reference: the fewest and the most."""
     named = {
         method_name(name, choice, lr): choice
         for name, choice in study.methods.items()
         for lr in choice.lr
     }
+    reference = study.analysis.reference or next(iter(named), None)
+    if reference is None:
+        return (0, 0)
+    shared = [
+        len({*study.seeds_of(workload, choice)} & {*study.seeds_of(workload, named[reference])})
+        for workload in study.workloads
+        for name, choice in named.items()
+        if name != reference
+    ]
+    return (min(shared, default=0), max(shared, default=0))
+
+
+def _fewest_seeds(study: Study) -> int:
+    """Return the fewest runs that stand for a method, or for a search's winner."""
     choices: list[MethodChoice | SearchChoice] = [
         *study.methods.values(),
         *study.searches.values(),
     ]
-    reference = named.get(study.analysis.reference or "", choices[0])
     return min(
-        len({*study.seeds_of(workload, choice)} & {*study.seeds_of(workload, reference)})
-        for workload in study.workloads
-        for choice in choices
+        len(study.seeds_of(workload, choice)) for workload in study.workloads for choice in choices
     )
 
 

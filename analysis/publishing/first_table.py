@@ -79,7 +79,8 @@ def _cost(gradients: Sequence[float | None], unit: Sequence[float | None]) -> st
 def _usual_runs(study: Studied, shown: Shown) -> int:
     """Return how many runs most cells rest on: only others are told."""
     rows = _baselines(study).values()
-    return statistics.mode(row.wanted for row in rows if row.method in shown.methods)
+    runs = [row.wanted for row in rows if row.method in shown.methods]
+    return statistics.mode(runs) if runs else 0
 
 
 def _score(study: Studied, row: MethodSummary | None, search: str, usual_runs: int) -> str:

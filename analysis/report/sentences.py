@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from analysis import written
 from analysis.catching_up import CatchingUp
 from analysis.comparison import Comparison, Family
+from analysis.enough import lack_of_runs
 from analysis.matching import NEVER
 from analysis.report.numbers import Numbers
 from analysis.report.study_data import StudyData
 from analysis.summary import MethodSummary
-from tune_metalr.evidence import SearchIdentity, too_small
 from tune_metalr.trial import MISSING, Role, Status
 
 _FLAGSHIP, _FIXED = "metalr", "fixed"
@@ -100,7 +100,7 @@ def warnings(data: StudyData, numbers: Numbers) -> list[str]:
     told = (
         _damage(data),
         completeness(numbers, data.wanted_proposals),
-        _lack(data),
+        lack_of_runs(data.trials, data.searches),
         f"Development: {development} of {recorded} recorded trials were run while a method was "
         f"being designed on these workloads; it may have been fitted to them."
         if development
@@ -119,17 +119,6 @@ def _damage(data: StudyData) -> str:
         f"Damaged: {files} left out, and what was in there counts as not run; the last section "
         f"tells why. Running the study again sets such files aside and runs these trials."
     )
-
-
-def _lack(data: StudyData) -> str:
-    """Return why the study is too small for a claim; empty if it is not."""
-    untuned = data.trials[data.trials["role"] == Role.BASELINE]
-    seeds = untuned.groupby(["workload", "method"])["seed"].nunique()
-    identity = ["search", "workload", "sampler", "pruner"]
-    repeats = data.searches.drop_duplicates("search_id")[identity]
-    names = repeats.astype(object).where(repeats.notna(), None).itertuples(index=False)
-    fewest = int(seeds.min()) if len(seeds) else 0
-    return too_small(fewest, (SearchIdentity(*name) for name in names)) or ""
 
 
 def total_and_missing(numbers: Numbers, wanted_proposals: int) -> tuple[int, int]:

@@ -37,6 +37,8 @@ def test_only_seeds_that_all_methods_ran_everywhere_are_used(tmp_path):
     ledger.add_method("late", [*[0.6] * 7, None, None, None], workload="a")
     ledger.add_method("late", [0.6] * 10, workload="b")
     assert over(ledger).num_seeds == 7
+    assert over(ledger).seeds_told == "7 seeds common to all of up to 10"
+    assert over(study(tmp_path / "whole", "ab")).seeds_told == "10 seeds common to all"
 
 
 def test_a_method_that_lacks_a_workload_is_left_out(tmp_path):

@@ -246,13 +246,13 @@ def test_a_part_of_the_grid_writes_no_result(train) -> None:
 
 
 def test_runs_of_other_code_are_left_alone(train, hasty, monkeypatch) -> None:
-    monkeypatch.setattr(session, "code_version", lambda *functions: "old")
+    monkeypatch.setattr(session, "code_digest", lambda *functions: "old")
     (stage, *_), _, folder = train()
     old = (folder / "cells-old.jsonl").read_bytes()
-    monkeypatch.setattr(session, "code_version", lambda *functions: "new")
+    monkeypatch.setattr(session, "code_digest", lambda *functions: "new")
     (again,), said, _ = train(limit_seconds=0.0)
     assert (stage.is_complete, again.finished_runs) == (True, 0)
-    assert said[1] == "1 file of runs that other code has made is left alone"
+    assert said[0] == "1 file of runs that other code has made is left alone"
     assert (folder / "cells-old.jsonl").read_bytes() == old
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from analysis import catching_up, summary
 from analysis.catching_up import LEADS_AT, CatchingUp
+from analysis.enough import lack_of_runs
 from analysis.load import load_searches, load_trials
 from analysis.provenance import TIME_COLUMNS, doubtful_times
 from analysis.summary import MethodSummary
@@ -16,7 +17,7 @@ from tune_metalr.analysis_tables.break_even import print_break_even
 from tune_metalr.analysis_tables.development import print_development
 from tune_metalr.cli_tables import table
 from tune_metalr.errors import UserError, nearest
-from tune_metalr.evidence import FEWEST_REPEATS, SearchIdentity, too_small
+from tune_metalr.evidence import FEWEST_REPEATS
 from tune_metalr.ledger import Ledger
 from tune_metalr.search_results import edge_notes, search_results
 from tune_metalr.store import Location
@@ -54,7 +55,7 @@ def print_budgets(folder: Location, console: Console, *, method: str | None = No
         print_break_even(rows, controllers, run_seconds, console)
         for note in edge_notes(search_results(Ledger(folder))):
             console.print(f"At the edge: {note}.", soft_wrap=True)
-        if lack := _lack(trials, searches):
+        if lack := lack_of_runs(trials, searches):
             console.print(lack, soft_wrap=True)
     for doubt in doubtful_times(trials, searches):
         console.print(doubt, soft_wrap=True)
@@ -76,15 +77,6 @@ def _print_budgets(
     for reason in answers.left_out:
         console.print(f"Left out: {reason}", soft_wrap=True)
     return shown
-
-
-def _lack(trials: pd.DataFrame, searches: pd.DataFrame) -> str | None:
-    """Return why the study is too small for a claim, if it is."""
-    seeds = trials.groupby(["workload", "method"])["seed"].nunique()
-    repeats = searches.drop_duplicates("search_id")[["search", "workload", "sampler", "pruner"]]
-    names = repeats.astype(object).where(repeats.notna(), None).itertuples(index=False)
-    num_seeds = int(seeds.min()) if len(seeds) else 0
-    return too_small(num_seeds, (SearchIdentity(*name) for name in names))
 
 
 def _print_methods(rows: list[MethodSummary], console: Console) -> None:

@@ -78,8 +78,8 @@ def _warn_of_comparisons(family: Family, console: Console) -> None:
             row.num_without_score for row in rows
         ),
         "pairs lack a run: see 'tune-metalr status'": sum(row.num_missing for row in rows),
-        "seeds belong to one of two methods only and are left out": sum(
-            row.num_alone for row in rows
+        "comparisons leave out seeds that only one of the two methods has": sum(
+            row.num_alone > 0 for row in rows
         ),
     }
     for note, count in notes.items():
@@ -137,7 +137,7 @@ def _print_overall(across: Overall, reference: str, console: Console) -> None:
     console.print()
     console.print(shown)
     console.print(
-        f"Over {', '.join(across.workloads)}, {across.num_seeds} seeds common to all: "
+        f"Over {', '.join(across.workloads)}, {across.seeds_told}: "
         f"interquartile mean of accuracies scaled to 0 for guessing; differences from "
         f"'{reference}'. {INTERVALS}"
     )

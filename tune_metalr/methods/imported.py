@@ -44,6 +44,11 @@ def check_keywords(path: str, lr: float, keywords: Mapping[str, Any]) -> None:
         raise ValueError(f"optimizer '{path}' cannot be built: {first_line(error)}") from None
 
 
+def takes_keyword(path: str, name: str) -> bool:
+    """Return whether an optimizer has a keyword of that name."""
+    return name in _parameters(path)
+
+
 def canonical_keywords(path: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
     """Return each number as the kind that the optimizer's default has.
 

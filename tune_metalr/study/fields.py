@@ -36,6 +36,8 @@ _MAX_SEEDS = 100_000
 
 def _listed(value: Any) -> Any:
     if isinstance(value, list | tuple):
+        if not value:
+            raise ValueError("expected at least one entry, not []")
         return value
     count = whole(value)
     if not isinstance(count, int) or not 1 <= count <= _MAX_SEEDS:
@@ -70,9 +72,12 @@ Count = Annotated[int, BeforeValidator(whole, int | str), Field(ge=1, le=10**9)]
 Seed = Annotated[int, BeforeValidator(whole, int), Field(ge=0, lt=2**63)]
 Seeds = Annotated[
     tuple[Seed, ...],
-    BeforeValidator(_listed, int | list[int]),
-    Field(min_length=1),
     AfterValidator(_without_twins),
+    BeforeValidator(
+        _listed,
+        Annotated[int, Field(ge=1)]
+        | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)],
+    ),
 ]
 """A count (0, 1, 2 ...) or a list."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$", max_length=100)]

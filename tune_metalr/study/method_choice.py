@@ -69,7 +69,7 @@ class MethodChoice(BaseModel):
     """Whether a running average of the weights is evaluated, in place of the last ones."""
     controller: ControllerName = "fixed"
     seeds: Seeds | None = None
-    """Instead of the study's: a comparison that counts may have more."""
+    """Instead of the study's, but not of a workload's: a comparison that counts may have more."""
 
     @model_validator(mode="after")
     def _check(self) -> "MethodChoice":
@@ -113,9 +113,15 @@ class MethodChoice(BaseModel):
         from tune_metalr.methods.imported import (
             check_keywords,
             keeps_evaluation_weights,
+            takes_keyword,
             takes_loss,
         )
 
+        if self.seeds is not None and takes_keyword(self.optimizer, "seeds"):
+            raise ValueError(
+                f"'seeds' says how often a method is run, and is not passed on: give the keyword "
+                f"of '{self.optimizer}' another name, in a class of your own"
+            )
         check_keywords(self.optimizer, self.lr[0], self._optimizer_arguments())
         kind = CONTROLLERS[self.controller]
         if kind.sets_rate and keeps_evaluation_weights(resolve(self.optimizer)):

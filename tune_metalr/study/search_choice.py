@@ -19,7 +19,7 @@ from pydantic import (
 
 from tune_metalr.errors import install
 from tune_metalr.import_path import is_import_path
-from tune_metalr.methods import CONTROLLERS
+from tune_metalr.methods import CONTROLLERS, OPTIMIZERS
 from tune_metalr.proposals import POPULATION, SAMPLERS
 from tune_metalr.proposals.imported import check_sampler
 from tune_metalr.pruning import PRUNERS
@@ -98,7 +98,7 @@ class SearchChoice(BaseModel):
     finals: Count = 1
     """Best configurations that are run again on the search's seeds."""
     seeds: Seeds | None = None
-    """Of the winners' runs, instead of the study's."""
+    """Of the winners' runs, instead of the study's, but not of a workload's."""
     grid: Grid | None = None
     """Points per axis, for the grid sampler; choices are all taken."""
 
@@ -107,7 +107,7 @@ class SearchChoice(BaseModel):
         names = [name.rpartition(".")[2] for name in self.samplers]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"sampler '{min(twice)}' is listed twice")
-        for name in self.model_extra or {}:
+        for name in filter(self._is_no_keyword, self.model_extra or {}):
             if close := difflib.get_close_matches(name, type(self).model_fields, n=1, cutoff=0.8):
                 raise ValueError(f"unknown field '{name}'; did you mean '{close[0]}'?")
         if both := sorted(self.space.keys() & self._fixed().keys()):
@@ -157,6 +157,14 @@ class SearchChoice(BaseModel):
         given = {} if self.optimizer is None else {"optimizer": self.optimizer}
         return given | (self.model_extra or {})
 
+    def _is_no_keyword(self, name: str) -> bool:
+        """Return whether the optimizer, if it is an imported one, has no such keyword."""
+        if self.optimizer is None or self.optimizer in OPTIMIZERS:
+            return True
+        from tune_metalr.methods.imported import takes_keyword
+
+        return not takes_keyword(self.optimizer, name)
+
     def _check_grid(self) -> None:
         if ("grid" in self.samplers) != (self.grid is not None):
             raise ValueError(
@@ -187,6 +195,8 @@ class SearchChoice(BaseModel):
     def _check_settings(self) -> None:
         """Build the method at corners of the space: each must be one that can be run."""
         settings = [setting_of(name) for name in self.space]
+        if "seeds" in settings:
+            raise ValueError("'seeds' cannot be an axis of the space: it is how often winners run")
         for name in ("optimizer", "lr") if self._needs_lr() else ("optimizer",):
             if name not in {*self._fixed(), *settings}:
                 raise ValueError(f"'{name}' is missing: fix it, or make it an axis of the space")

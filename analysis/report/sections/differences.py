@@ -111,8 +111,8 @@ def _notes(family: Family, choices: AnalysisChoices, across: Overall | None) -> 
             row.num_without_score for row in rows
         ),
         "pairs lack a run": sum(row.num_missing for row in rows),
-        "seeds belong to one of two methods only and are left out": sum(
-            row.num_alone for row in rows
+        "comparisons leave out seeds that only one of the two methods has": sum(
+            row.num_alone > 0 for row in rows
         ),
     }
     for note, count in counts.items():
@@ -122,7 +122,7 @@ def _notes(family: Family, choices: AnalysisChoices, across: Overall | None) -> 
         yield f"Without {family.reference}, and left out: {', '.join(family.left_out)}."
     if across:
         yield (
-            f"Over {', '.join(across.workloads)}, {across.num_seeds} seeds common to all: "
+            f"Over {', '.join(across.workloads)}, {across.seeds_told}: "
             f"interquartile mean of accuracies scaled to 0 for guessing and 1 for no error."
         )
         if across.left_out:

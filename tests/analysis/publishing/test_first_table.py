@@ -88,6 +88,12 @@ def test_another_number_of_runs_is_told(ledger):
     assert "Mean test accuracy, 2 runs each if no other number stands there" in text
 
 
+def test_a_study_without_the_methods_of_the_table_says_so(ledger):
+    ledger.add_method("adam2", [0.5, 0.52])
+    (_, _, *rows), _ = rows_of(ledger)
+    assert [row[2] for row in rows] == ["not run yet", "not run yet"]
+
+
 def test_without_the_search_there_are_untuned_rows_alone(ledger):
     ledger.add_method("adam", [0.5, 0.52])
     ledger.add_method("metalr", [0.6, 0.62])

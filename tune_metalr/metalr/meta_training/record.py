@@ -13,7 +13,7 @@ from tune_metalr.metalr.meta_training.fit import (
     regret_of,
     usual_regret,
 )
-from tune_metalr.metalr.meta_training.grid import CONSTANT, USUAL, Outcome
+from tune_metalr.metalr.meta_training.grid import AXES, CONSTANT, USUAL, Outcome
 from tune_metalr.metalr.meta_training.surface import Surface, about, surfaces
 from tune_metalr.metalr.meta_training.task import Task, width
 from tune_metalr.metalr.meta_training.trial_of_laws import Trial
@@ -109,6 +109,9 @@ def _tried(outcomes: Iterable[Outcome], family: Family) -> dict[str, list[float]
         "rates": sorted({cell.rate for cell in cells}),
         "warmup_fractions": sorted({cell.warmup_fraction for cell in cells}),
         "weight_decays": sorted({cell.weight_decay for cell in cells}),
+        "rates_of_other_weight_decays": sorted(
+            {cell.rate for cell in cells if cell.weight_decay != AXES[family].weight_decays[0]}
+        ),
     }
 
 

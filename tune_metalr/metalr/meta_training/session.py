@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from tune_metalr.errors import UserError
-from tune_metalr.metalr.meta_training.code_version import code_version
+from tune_metalr.metalr.meta_training.code_digest import code_digest
 from tune_metalr.metalr.meta_training.grid import Outcome, planned, run_grid
 from tune_metalr.metalr.meta_training.processes import one_thread, processes_of_one_thread
 from tune_metalr.metalr.meta_training.record import (
@@ -94,7 +94,11 @@ def meta_train(
 def _run_grid(training: MetaTraining) -> tuple[list[Outcome], Stage]:
     first = _GRID_SEEDS * training.seed
     seeds = range(first, first + training.grid_seeds)
-    file = training.out / f"{_CELLS}-{code_version(train, suite)}.jsonl"
+    file = training.out / f"{_CELLS}-{code_digest(train, suite)}.jsonl"
+    if others := sum(other != file for other in training.out.glob(f"{_CELLS}*.jsonl")):
+        files = "1 file" if others == 1 else f"{others} files"
+        verb = "is" if others == 1 else "are"
+        training.say(f"{files} of runs that other code has made {verb} left alone")
     outcomes = run_grid(
         training.tasks,
         file,
@@ -105,10 +109,6 @@ def _run_grid(training: MetaTraining) -> tuple[list[Outcome], Stage]:
     wanted = {cell for _, cell in planned(training.tasks, seeds)}
     found = {outcome.cell: outcome for outcome in outcomes if outcome.cell in wanted}
     training.say(f"{len(found)} of {len(wanted)} runs of the grid are finished")
-    if others := sum(other != file for other in training.out.glob(f"{_CELLS}-*.jsonl")):
-        files = "1 file" if others == 1 else f"{others} files"
-        verb = "is" if others == 1 else "are"
-        training.say(f"{files} of runs that other code has made {verb} left alone")
     return [*found.values()], Stage("grid", len(found), len(wanted))
 
 

@@ -1,6 +1,7 @@
 """The stages that learn from a complete grid by whole runs: refining a law, and an ablation."""
 
 import hashlib
+import importlib.metadata
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tune_metalr.metalr.meta_training.ablation import Arm, ablate, gains
-from tune_metalr.metalr.meta_training.code_version import code_version
+from tune_metalr.metalr.meta_training.code_digest import code_digest
 from tune_metalr.metalr.meta_training.grid import is_long
 from tune_metalr.metalr.meta_training.processes import Processes
 from tune_metalr.metalr.meta_training.record import Refining
@@ -73,7 +74,7 @@ class MetaTraining(NamedTuple):
 
     def log(self, stage: Callable[..., object], family: str, *identity: object) -> Path:
         """Return where the runs of a stage are kept; those of other code, laws or seeds are not."""
-        code = code_version(stage, suite)
+        code = code_digest(stage, suite)
         text = json.dumps([code, self.seed, self.grid_seeds, *identity], default=repr)
         digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
         return self.out / f"{stage.__name__}-{family}-{digest}.jsonl"
@@ -109,6 +110,7 @@ def refine_law(known: Known, law: Prior, training: MetaTraining, *, has_width: b
     family = known.family
     tasks = training.short_tasks
     how = Search(has_width=has_width, seed=training.seed)
+    cmaes = importlib.metadata.version("cmaes")  # another one would propose other candidates
     found = refine(
         law,
         family,
@@ -116,7 +118,7 @@ def refine_law(known: Known, law: Prior, training: MetaTraining, *, has_width: b
         known.surface_of,
         how=how,
         processes=training.processes,
-        log=training.log(refine, family, law, how),
+        log=training.log(refine, family, law, how, cmaes),
         is_time_up=lambda: time.monotonic() > training.end,
     )
     searched = Stage(f"refining {family}", len(found.generations), how.generations)

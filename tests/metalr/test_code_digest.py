@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from tune_metalr.metalr import features
-from tune_metalr.metalr.meta_training import code_version as module
-from tune_metalr.metalr.meta_training.code_version import code_version
+from tune_metalr.metalr.meta_training import code_digest as module
+from tune_metalr.metalr.meta_training.code_digest import code_digest
 from tune_metalr.metalr.meta_training.run import train
 from tune_metalr.metalr.meta_training.tasks import suite
 
@@ -38,7 +38,7 @@ def version(tmp_path, monkeypatch):
         for name in ("made_up", "made_up.inner", "made_up.outer"):
             sys.modules.pop(name, None)
         importlib.invalidate_caches()
-        return code_version(importlib.import_module("made_up.outer").run)
+        return code_digest(importlib.import_module("made_up.outer").run)
 
     yield version
     for name in ("made_up", "made_up.inner", "made_up.outer"):
@@ -58,6 +58,10 @@ def test_words_and_layout_do_not_count(version) -> None:
         {"outer": OUTER.replace("return RATE", "return -RATE")},
         {"inner": INNER.replace("0.1", "0.2")},
         {"outer": OUTER.replace("return RATE", 'return f"{RATE}"')},
+        {
+            "inner": "RATE = 0.2",
+            "outer": "from made_up import inner\n\n\ndef run(): return inner.RATE",
+        },
     ],
 )
 def test_what_is_run_counts_wherever_it_stands(version, changed) -> None:

@@ -1,12 +1,14 @@
 """Which code a run is made by: what old and new code have found is never mixed.
 
-Comments, docstrings and layout do not count: mending a word must not cost hours of runs.
+Comments, docstrings and layout do not count: mending a word must not cost hours of runs. What
+arithmetic comes from counts too, and so does Python, by whose grammar the code is read.
 """
 
 import ast
 import hashlib
 import importlib.metadata
 import importlib.util
+import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,9 +18,10 @@ _ARITHMETIC = ("torch", "scikit-learn")
 _LENGTH = 12
 
 
-def code_version(*functions: Callable[..., object]) -> str:
+def code_digest(*functions: Callable[..., object]) -> str:
     """Return a name for the modules of functions, and for all that these import of this package."""
-    found = hashlib.sha256()
+    python = ".".join(platform.python_version_tuple()[:2])
+    found = hashlib.sha256(f"Python {python}\n".encode())
     for package in _ARITHMETIC:
         version = importlib.metadata.version(package).partition("+")[0]
         found.update(f"{package} {version}\n".encode())
@@ -40,16 +43,19 @@ def _closure(modules: list[str]) -> dict[str, ast.Module]:
 
 
 def _file(name: str) -> Path | None:
-    """Return a module's file; `None` for a name that is no module, but stands in one."""
-    spec = importlib.util.find_spec(name)
+    """Return a module's file; `None` for a name that stands in a module, but is none."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return None
     return Path(spec.origin) if spec is not None and spec.origin is not None else None
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
-    """Yield the modules of this package that a module imports from."""
+    """Yield what a module imports of this package, be it a module or something in one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module is not None:
-            names = [node.module]
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         else:
