@@ -46,11 +46,11 @@ class FeatureTracker:
 
     def __init__(self, total_steps: int) -> None:
         self._total_steps = total_steps
-        self._losses = _RunningMeans((_FAST, _SLOW))
-        self._deviation = _RunningMeans((_FAST,))
+        self._losses = RunningMeans((_FAST, _SLOW))
+        self._deviation = RunningMeans((_FAST,))
         self._first_loss = _Mean()
         self._first_gradient = _Mean()
-        self._looks = _RunningMeans((_MEMORY, _MEMORY))
+        self._looks = RunningMeans((_MEMORY, _MEMORY))
 
     def hear(self, step: int, loss: float) -> None:
         """Hear the loss of a step, which is finite."""
@@ -99,7 +99,7 @@ class FeatureTracker:
         return math.nan if sigma is None else sigma
 
 
-class _RunningMeans:
+class RunningMeans:
     """Exponential means, without the pull of their start."""
 
     def __init__(self, memories: tuple[float, ...]) -> None:
@@ -125,9 +125,11 @@ class _RunningMeans:
         return [held / share for held, share in zip(self._sums, shares, strict=True)]
 
     def state(self) -> list[float]:
+        """Return what `restore` needs."""
         return [float(self.count), *self._sums]
 
     def restore(self, state: list[float]) -> None:
+        """Take over what `state` returned."""
         self.count, self._sums = int(state[0]), list(state[1:])
 
 

@@ -11,6 +11,9 @@ batch. What it sees moves the rate away from the prior's where, and only where, 
   a factor of 1.5 a probe, and stays within a factor of 4 of the prior.
 - A step that has raised the loss by half is taken back, the rate halved, beyond that factor if need
   be, and the next step is looked at too: the prior does not know this problem.
+- Between the looks a guard hears every loss (`guard`). After a blow-up it puts the weights back to
+  those of some steps before; the rate is halved, and is the old one again 64 steps later: mostly
+  another order of batches is all that is needed.
 
 Sigma is taken from running means of foretold and real decreases: single steps that momentum leads
 across the slope would give any number.
@@ -26,6 +29,7 @@ import torch
 from tune_metalr.batch_loss import Closure
 from tune_metalr.controller import step_leaving_gradients, weights_with_gradients
 from tune_metalr.metalr.features import FeatureTracker
+from tune_metalr.metalr.guard import KEPT_EVERY, Guard
 from tune_metalr.metalr.prior import Family, Prior
 from tune_metalr.metalr.prior_controller import PriorController
 from tune_metalr.metalr.probe import Probe, Reading, is_probed, sigma_of
@@ -55,6 +59,8 @@ _LARGEST_MOVE = math.log(1.5)
 _BOUND = math.log(4.0)
 _RETREAT = math.log(2.0)
 _MOST_RETREATS = 60
+_RESPITE_STEPS = 64
+"""After a blow-up, until the rate is no longer lower for it."""
 
 CONSULTED_BEFORE = 1 / 4
 """Share of the run before which the residual is asked, at the last look."""
@@ -70,11 +76,13 @@ class MetaLR(PriorController):
         loss.backward()
         metalr.step(loss, batch_loss)
 
-    A probe costs a forward pass: six in the first 32 steps, then one in 64 steps. It holds one copy
-    of the weights meanwhile. A step whose loss is not finite changes no weights; from the second in
-    a row on, each halves the rate. A step that does not go downhill, or too little for the loss to
-    resolve, teaches nothing. Under Adam a rate that was lowered stays so. A gradient that is not
-    finite beside a loss that is, is the optimizer's to bear: `GradScaler` leaves such steps out.
+    A probe costs a forward pass: six in the first 32 steps, then one in 64 steps; so does a look at
+    a loss that is suspected of a blow-up. One copy of the weights is held. A step whose loss is not
+    finite is not taken, and is looked at as a blow-up is; if the batch is no better at the weights
+    of before, from the second in a row on, each halves the rate. A step that does not go downhill,
+    or too little for the loss to resolve, teaches nothing. Under Adam a rate that was lowered by
+    looks at steps stays so. A gradient that is not finite beside a loss that is, is the optimizer's
+    to bear: `GradScaler` leaves such steps out.
     """
 
     def __init__(
@@ -100,6 +108,7 @@ class MetaLR(PriorController):
         self._foretold: float | None = None
         self._decrease = 0.0
         self._has_retreated = False
+        self._log_respite = 0.0
         super().__init__(
             optimizer,
             total_steps,
@@ -108,14 +117,16 @@ class MetaLR(PriorController):
             prior=prior,
         )
         self._band = DEAD_BANDS[self.family]
+        self._guard = Guard(optimizer)
         if prior is None and residual is None:
             self._residual = shipped_residual(self.family)
 
     @property
     def scale(self) -> float:
-        """The factor on the prior's rate that probes and residual have led to."""
+        """The factor on the prior's rate that probes, residual and guard have led to."""
         wanted = self._log_scale + (self._log_move or 0.0)
-        return math.exp(max(self._centre - _BOUND, min(self._centre + _BOUND, wanted)))
+        bounded = max(self._centre - _BOUND, min(self._centre + _BOUND, wanted))
+        return math.exp(bounded + self._log_respite)
 
     @property
     def sigma(self) -> float | None:
@@ -131,7 +142,9 @@ class MetaLR(PriorController):
             "decrease": self._decrease,
             "has_retreated": self._has_retreated,
             "log_move": self._log_move,
+            "log_respite": self._log_respite,
             "tracker": self._tracker.state_dict(),
+            "guard": self._guard.state_dict(),
             "forward_evaluations": self.forward_evaluations,
         }
 
@@ -144,27 +157,36 @@ class MetaLR(PriorController):
         self._decrease = state["decrease"]
         self._has_retreated = state["has_retreated"]
         self._log_move = state["log_move"]
+        self._log_respite = state["log_respite"]
         self._tracker.load_state_dict(state["tracker"])
+        self._guard.load_state_dict(state["guard"])
         self.forward_evaluations = state["forward_evaluations"]
 
     def _planned(self) -> float:
         return super()._planned() * self.scale
 
-    def _skip(self) -> None:
+    def _skip(self, closure: Closure | None) -> None:
         was_skipped = self._skipped_last
-        super()._skip()
+        super()._skip(closure)
+        if closure is not None and self._is_put_back(math.inf, closure):
+            return
         if was_skipped:
             self._retreat()
 
     def _move(self, loss: torch.Tensor, closure: Closure | None, gradient_scale: float) -> None:
+        value = float(loss.detach())
         if self._is_listening:
-            self._tracker.hear(self._step, float(loss.detach()))
+            self._tracker.hear(self._step, value)
+        self._log_respite = min(0.0, self._log_respite + _RETREAT / _RESPITE_STEPS)
+        if closure is not None and self._has_blown_up(value, closure):
+            return
         is_due = closure is not None and (self._has_retreated or is_probed(self._step))
         weights = weights_with_gradients(self.optimizer) if is_due else []
         if closure is None or not weights:
             self.optimizer.step()
             return
-        probe = Probe(weights)
+        self._guard.keep()
+        probe = Probe(weights, before=[self._guard.kept(weight) for weight in weights])
         step_leaving_gradients(self.optimizer)
         self.forward_evaluations += 1
         reading = probe.read(loss, closure, gradient_scale=gradient_scale)
@@ -175,6 +197,25 @@ class MetaLR(PriorController):
             self._has_retreated = False
             self._hear(reading)
             self._consult(reading, probe, gradient_scale)
+
+    def _has_blown_up(self, loss: float, closure: Closure) -> bool:
+        """Return whether the weights were to blame for the loss; else hear it, and keep them."""
+        if self._guard.suspects(loss) and self._is_put_back(loss, closure):
+            return True
+        if self._step % KEPT_EVERY == 0 and self._guard.is_calm(loss):
+            self._guard.keep()
+        self._guard.hear(loss)
+        return False
+
+    def _is_put_back(self, loss: float, closure: Closure) -> bool:
+        """Return whether the weights are those of before: the gradients in place are of others."""
+        if not self._guard.has_kept:
+            return False
+        self.forward_evaluations += 1
+        if not self._guard.puts_back(loss, closure):
+            return False
+        self._log_respite = max(-_MOST_RETREATS * _RETREAT, self._log_respite - _RETREAT)
+        return True
 
     def _hear(self, reading: Reading) -> None:
         """Move the rate, if sigma is outside the dead band."""

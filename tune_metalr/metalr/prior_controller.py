@@ -84,7 +84,7 @@ class PriorController(LearningRateController):
         """Perform the optimizer step. Of losses, the first counts, and whether one is finite."""
         value = float(loss.detach())
         if not math.isfinite(value):
-            self._skip()
+            self._skip(closure)
             return
         if self._step == self.skipped_steps and self.family is Family.SGD_MOMENTUM:
             self._unit = _unit_of(self.optimizer, value)
@@ -112,7 +112,7 @@ class PriorController(LearningRateController):
         self._learning_rate = state["learning_rate"]
         self._unit = state["unit"]
 
-    def _skip(self) -> None:
+    def _skip(self, closure: Closure | None) -> None:
         self.skipped_steps += 1
         self._skipped_last = True
         self._step += 1

@@ -73,11 +73,18 @@ def sigma_of(foretold: float, decrease: float) -> float | None:
 class Probe:
     """Looks at one optimizer step from both sides. It holds one copy of the weights meanwhile."""
 
-    def __init__(self, weights: list[torch.Tensor]) -> None:
-        """Remember where the step begins; each of the weights has a gradient."""
+    def __init__(
+        self, weights: list[torch.Tensor], before: list[torch.Tensor] | None = None
+    ) -> None:
+        """Remember where the step begins; each of the weights has a gradient.
+
+        Args:
+            weights: That the step moves.
+            before: A copy of them, if there is one.
+        """
         self._weights = weights
         self._gradients = [w.grad.to_dense() for w in weights if w.grad is not None]
-        self._before = [weight.detach().clone() for weight in weights]
+        self._before = before or [weight.detach().clone() for weight in weights]
 
     @torch.no_grad()
     def read(self, loss: torch.Tensor, closure: Closure, *, gradient_scale: float) -> Reading:

@@ -215,8 +215,8 @@ CONTROLLERS: Mapping[str, Controller] = MappingProxyType(
         "metalr": Controller(
             "tune_metalr.metalr.metalr.MetaLR",
             sets_rate=True,
-            meaning="the prior, corrected by second-order probes during training",
-            revision="4",
+            meaning="the prior, corrected by second-order probes and guarded against blow-ups",
+            revision="5",
             sets_weight_decay=True,
             has_prior=True,
             has_residual=True,

@@ -1,0 +1,148 @@
+"""Notices that a run has blown up, and puts its weights back to where they were before.
+
+Networks that are trained near their highest rate may lose within a step or two what they had
+learned: the loss of a batch jumps to several times the running mean, and a recurrent network may
+stay at chance for good. Probes look once in 64 steps, and come too late.
+
+The loss of every step is heard, which costs nothing. One far above the running mean is suspected.
+Whether the weights or the batch are to blame, the same batch tells at the weights of some steps
+before: that is one forward pass, and only then.
+"""
+
+import math
+from typing import Any
+
+import torch
+
+from tune_metalr.batch_loss import Closure, evaluate_again
+from tune_metalr.metalr.features import RunningMeans
+
+KEPT_EVERY = 16
+"""Steps between two copies of the weights, of which the last is held."""
+
+_MEMORY = 0.9
+_FIRST_LOSSES = 10
+"""Mean of which the progress is measured from; nothing is suspected before."""
+
+_PIECE = 131_072
+
+_RISE = 0.5
+"""Relative rise of a batch's loss from which on the weights are to blame."""
+_SUSPECTED_RISE = 0.25
+"""The same of a loss over the running mean, from which on the batch is looked at again."""
+_DEVIATIONS = 4.0
+"""Mean deviations above the running mean from which on a loss is suspected."""
+_CALM_DEVIATIONS = 2.0
+"""Up to which weights are worth to be kept."""
+_LOST = 0.25
+"""Share of the progress that a blow-up loses: late in a run tiny losses may rise by any factor."""
+
+
+class Guard:
+    """Hears losses, holds one copy of the weights, and puts it back after a blow-up."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._weights = [w for group in optimizer.param_groups for w in group["params"]]
+        self._places = {id(weight): place for place, weight in enumerate(self._weights)}
+        self._kept: list[torch.Tensor] = []
+        self._mean = RunningMeans((_MEMORY,))
+        self._deviation = RunningMeans((_MEMORY,))
+        self._first_sum = 0.0
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether there are weights to go back to."""
+        return bool(self._kept)
+
+    def suspects(self, loss: float) -> bool:
+        """Return whether the weights may have blown up."""
+        if not self.has_kept or self._mean.count < _FIRST_LOSSES:
+            return False
+        mean = self._mean.values[0]
+        least = max(
+            _SUSPECTED_RISE * abs(mean),
+            _DEVIATIONS * self._deviation.values[0],
+            _LOST * self._progress,
+        )
+        return loss - mean > least
+
+    def hear(self, loss: float) -> None:
+        """Hear the loss of a step, which is finite."""
+        if self._mean.count < _FIRST_LOSSES:
+            self._first_sum += loss
+        if self._mean.count:
+            self._deviation.take(abs(loss - self._mean.values[0]))
+        self._mean.take(loss)
+
+    def is_calm(self, loss: float) -> bool:
+        """Return whether the weights of this loss are worth to go back to."""
+        if self._deviation.count == 0:
+            return True
+        return loss - self._mean.values[0] <= _CALM_DEVIATIONS * self._deviation.values[0]
+
+    @torch.no_grad()
+    def keep(self) -> None:
+        """Copy the weights, in the place of the last copy."""
+        if self._kept:
+            torch._foreach_copy_(self._kept, self._weights)
+        else:
+            self._kept = [weight.detach().clone() for weight in self._weights]
+
+    def kept(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the copy of a weight."""
+        return self._kept[self._places[id(weight)]]
+
+    @torch.no_grad()
+    def puts_back(self, loss: float, closure: Closure) -> bool:
+        """Evaluate the batch at the kept weights; stay there if that is where it was better.
+
+        Args:
+            loss: Of the batch, at the present weights; infinite if it is no number.
+            closure: Evaluates it again.
+        """
+        self._swap()
+        before = evaluate_again(closure)
+        rise = loss - before
+        if math.isfinite(before) and rise > max(_RISE * abs(before), _LOST * self._progress):
+            torch._foreach_copy_(self._kept, self._weights)
+            return True
+        self._swap()
+        return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that was heard, and the copy of the weights."""
+        return {
+            "mean": self._mean.state(),
+            "deviation": self._deviation.state(),
+            "first_sum": self._first_sum,
+            "kept": [weight.clone() for weight in self._kept],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self._mean.restore(state["mean"])
+        self._deviation.restore(state["deviation"])
+        self._first_sum = state["first_sum"]
+        self._kept = [weight.clone() for weight in state["kept"]]
+
+    @property
+    def _progress(self) -> float:
+        if not self._mean.count:
+            return 0.0
+        first = self._first_sum / min(self._mean.count, _FIRST_LOSSES)
+        return max(0.0, first - self._mean.values[0])
+
+    def _swap(self) -> None:
+        """Put the kept weights in, and keep those that were there; no further copy is held."""
+        for weight, kept in zip(self._weights, self._kept, strict=True):
+            for one, other in zip(*map(_pieces, (weight, kept)), strict=True):
+                held = one.clone()
+                one.copy_(other)
+                other.copy_(held)
+
+
+def _pieces(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return views of a tensor, small where its layout allows it."""
+    if not tensor.is_contiguous():
+        return (tensor,)
+    return tensor.view(-1).split(_PIECE)  # type: ignore[no-untyped-call,no-any-return]
