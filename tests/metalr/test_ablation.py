@@ -25,6 +25,7 @@ from tune_metalr.metalr.meta_training.online import META_RATE, OnlineMetaLR
 from tune_metalr.metalr.meta_training.processes import processes_of_one_thread
 from tune_metalr.metalr.meta_training.task import split_of
 from tune_metalr.metalr.meta_training.tasks import TASKS
+from tune_metalr.metalr.meta_training.unguarded import UnguardedMetaLR
 from tune_metalr.metalr.metalr import MetaLR
 from tune_metalr.metalr.prior import Family, Prior
 from tune_metalr.metalr.prior_controller import PriorController
@@ -84,7 +85,9 @@ def test_the_residual_and_the_average_change_a_run(tmp_path) -> None:
 
 def test_each_arm_has_the_parts_of_those_before_it() -> None:
     kinds = [type(make_controller(arm, PARTS, adam(Quadratic()), 200)) for arm in Arm]
-    assert kinds == [PriorController, MetaLR, MetaLR, OnlineMetaLR, OnlineMetaLR]
+    assert kinds == [
+        PriorController, UnguardedMetaLR, MetaLR, MetaLR, OnlineMetaLR, OnlineMetaLR,
+    ]  # fmt: skip
 
 
 def test_the_residual_moves_the_rate_once_at_the_last_look_before_a_quarter() -> None:
@@ -202,7 +205,9 @@ def test_a_run_goes_on_after_a_loss_that_is_no_number() -> None:
 
 def test_a_gain_is_over_families_and_over_the_part_before() -> None:
     families = {"a-0": "a", "a-1": "a", "b-0": "b"}
-    regrets = {Arm.PRIOR: 0.5, Arm.PROBE: 0.4, Arm.RESIDUAL: 0.2, Arm.ONLINE: 0.2}
+    regrets = {
+        Arm.PRIOR: 0.5, Arm.PROBE: 0.4, Arm.GUARD: 0.4, Arm.RESIDUAL: 0.2, Arm.ONLINE: 0.2,
+    }  # fmt: skip
     made = [
         Result(
             Run(task, "adam", arm, seed),

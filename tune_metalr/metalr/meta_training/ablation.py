@@ -1,8 +1,8 @@
 """What each part of MetaLR is worth, on families of tasks that it has not learned from.
 
 Every arm trains the same networks on the same batches, with its parts added one by one: the prior
-alone, the probe, the residual, the online update, the average of the last tenth of the weights.
-Laws and residuals are those that were learned without the family they are tried on.
+alone, the probe, the guard, the residual, the online update, the average of the last tenth of the
+weights. Laws and residuals are those that were learned without the family they are tried on.
 """
 
 import math
@@ -24,6 +24,7 @@ from tune_metalr.metalr.meta_training.online import OnlineMetaLR
 from tune_metalr.metalr.meta_training.processes import Processes
 from tune_metalr.metalr.meta_training.surface import REGRET_CAP, Surface
 from tune_metalr.metalr.meta_training.task import Task, split_of
+from tune_metalr.metalr.meta_training.unguarded import UnguardedMetaLR
 from tune_metalr.metalr.meta_training.verdict import Gain, interval
 from tune_metalr.metalr.metalr import MetaLR
 from tune_metalr.metalr.prior import Family
@@ -37,6 +38,7 @@ class Arm(StrEnum):
 
     PRIOR = "prior"
     PROBE = "probe"
+    GUARD = "guard"
     RESIDUAL = "residual"
     ONLINE = "online"
     AVERAGING = "averaging"
@@ -66,6 +68,8 @@ def make_controller(
     if arm is Arm.PRIOR:
         return PriorController(optimizer, total_steps, prior=parts.law)
     if arm is Arm.PROBE:
+        return UnguardedMetaLR(optimizer, total_steps, prior=parts.law)
+    if arm is Arm.GUARD:
         return MetaLR(optimizer, total_steps, prior=parts.law)
     if arm in (Arm.ONLINE, Arm.AVERAGING):
         return OnlineMetaLR(optimizer, total_steps, prior=parts.law, residual=parts.residual)
