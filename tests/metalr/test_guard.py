@@ -43,7 +43,7 @@ def blow_up(problem, value=30.0) -> None:
 
 def test_after_a_blow_up_the_weights_are_those_of_some_steps_before(begun) -> None:
     metalr, problem = begun
-    kept = metalr._guard.kept(problem.weight).clone()
+    kept = metalr._guard.kept([problem.weight])[0].clone()
     looks = metalr.forward_evaluations
     blow_up(problem)
     train(metalr, problem, 1)
@@ -55,7 +55,7 @@ def test_after_a_blow_up_the_weights_are_those_of_some_steps_before(begun) -> No
 @pytest.mark.parametrize("value", [math.inf, math.nan])
 def test_weights_that_are_no_numbers_are_put_back(begun, value) -> None:
     metalr, problem = begun
-    kept = metalr._guard.kept(problem.weight).clone()
+    kept = metalr._guard.kept([problem.weight])[0].clone()
     blow_up(problem, value)
     train(metalr, problem, 1)
     assert torch.equal(problem.weight, kept)

@@ -43,7 +43,6 @@ class Guard:
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._weights = [w for group in optimizer.param_groups for w in group["params"]]
-        self._places = {id(weight): place for place, weight in enumerate(self._weights)}
         self._kept: list[torch.Tensor] = []
         self._mean = RunningMeans((_MEMORY,))
         self._deviation = RunningMeans((_MEMORY,))
@@ -88,9 +87,10 @@ class Guard:
         else:
             self._kept = [weight.detach().clone() for weight in self._weights]
 
-    def kept(self, weight: torch.Tensor) -> torch.Tensor:
-        """Return the copy of a weight."""
-        return self._kept[self._places[id(weight)]]
+    def kept(self, weights: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the copies of some weights."""
+        copies = {id(w): kept for w, kept in zip(self._weights, self._kept, strict=True)}
+        return [copies[id(weight)] for weight in weights]
 
     @torch.no_grad()
     def puts_back(self, loss: float, closure: Closure) -> bool:

@@ -186,7 +186,7 @@ class MetaLR(PriorController):
             self.optimizer.step()
             return
         self._guard.keep()
-        probe = Probe(weights, before=[self._guard.kept(weight) for weight in weights])
+        probe = Probe(weights, before=self._guard.kept(weights))
         step_leaving_gradients(self.optimizer)
         self.forward_evaluations += 1
         reading = probe.read(loss, closure, gradient_scale=gradient_scale)
