@@ -1,7 +1,9 @@
 """Data: decoded once, never changed, split the same way for everybody."""
 
+import dataclasses
 import hashlib
 import io
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +15,7 @@ from PIL import Image
 from tests.conftest import REPOSITORY
 from tune_metalr.errors import UserError
 from tune_metalr.workloads import WORKLOADS, Family, Origin, Source, cache
-from tune_metalr.workloads.cache import open_arrays, prepare
+from tune_metalr.workloads.cache import make_ready, open_arrays, prepare
 from tune_metalr.workloads.images import ImageExamples
 from tune_metalr.workloads.models import SmallCNN, SmallResNet
 from tune_metalr.workloads.places import DataPlaces, data_places, places_here
@@ -223,6 +225,35 @@ def test_changing_a_batch_in_place_does_not_reach_the_data(make_trial, places):
 def test_other_data_than_planned_are_refused(make_trial, places):
     with pytest.raises(UserError, match="planned on other"):
         Task(make_trial(data_version="other"), places)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_every_workload_trains_on_a_batch_of_its_own(make_trial, places, mirror, name):
+    ready = make_ready(WORKLOADS[name], places._replace(data_dir=mirror))
+    trial = make_trial(
+        workload=name,
+        workload_settings=ready.workload.settings(),
+        data_version=ready.data_version,
+        train_examples=8,
+        batch_size=4,
+    )
+    task = Task(trial, places._replace(data_dir=mirror))
+    batch = next(iter(task.train_batches(0)))
+    outputs = task.build_model()(batch.inputs)
+    assert outputs.shape == (4, 1 if task.num_classes == 2 else task.num_classes)
+    assert task.loss(outputs, batch.labels) < 2 * math.log(task.num_classes)
+
+
+def test_a_model_that_is_none_is_refused(make_trial, places):
+    settings = {**make_trial().workload_settings, "model": "mlp"}
+    with pytest.raises(UserError, match="no model 'mlp' for images; known: cnn, resnet"):
+        Task(make_trial(workload_settings=settings), places).build_model()
+
+
+def test_bundled_data_that_are_none_are_refused(places):
+    wine = dataclasses.replace(WORKLOADS["digits-cnn"].source, name="wine")
+    with pytest.raises(UserError, match="no bundled data set 'wine'"):
+        prepare(wine, places)
 
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 8), (1, 28), (3, 32)])

@@ -34,7 +34,8 @@ def test_a_baseline_may_use_every_static_setting_that_an_untuned_method_uses(stu
 
 
 def test_all_controllers_drive_the_same_two_optimizers(study):
-    sets_rate = {name for name, known in CONTROLLERS.items() if known.sets_rate}
+    used = {choice.controller for choice in study.methods.values()}
+    sets_rate = {name for name in used if CONTROLLERS[name].sets_rate}
     driven = {
         (choice.optimizer, choice.controller, str(choice.keywords()))
         for choice in study.methods.values()

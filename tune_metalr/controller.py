@@ -71,7 +71,8 @@ class LearningRateController(ABC):
 
         Args:
             loss: The mean loss of the batch at the current weights, of which the gradients are.
-                With gradients accumulated over several batches, the mean over all of them.
+                With gradients accumulated over several batches, the mean over all of them. It
+                carries its graph: what is kept of it is `loss.detach()`.
             closure: Evaluates that loss again, best a `BatchLoss`. A controller that looks at the
                 loss after its step does without that look where none is given.
             gradient_scale: What the gradients were multiplied by since `backward`: the factor of

@@ -137,7 +137,7 @@ class Task:
     def _import_custom(self) -> PythonWorkload | None:
         if self._source.origin is not Origin.PYTHON:
             return None
-        custom = planned_workload(self._trial.workload)
+        custom = planned_workload(self._source.location or "")
         revision, planned = code_version(type(custom)), self._trial.workload_settings["revision"]
         if revision != planned:
             raise UserError(
@@ -202,9 +202,13 @@ def _build_model(name: str, examples: Examples, num_classes: int) -> nn.Module:
         model: nn.Module
         if name == "resnet":
             model = SmallResNet(channels=channels, num_classes=num_classes)
-        else:
+        elif name == "cnn":
             model = SmallCNN(channels=channels, height=height, width=width, num_classes=num_classes)
+        else:
+            raise UserError(f"no model '{name}' for images; known: cnn, resnet")
         # torch's stubs do not know this form of `to`.
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    if name != "lstm":
+        raise UserError(f"no model '{name}' for texts; known: lstm")
     outputs = 1 if num_classes == 2 else num_classes
     return TextLSTM(vocabulary_size=VOCABULARY_SIZE, outputs=outputs)
