@@ -155,10 +155,58 @@ def test_it_resumes_bit_for_bit_with_a_blow_up_behind_and_one_ahead(begun) -> No
     assert torch.equal(second.weight, problem.weight)
 
 
+def test_moments_that_are_no_numbers_are_forgotten(begun) -> None:
+    metalr, problem = begun
+    blow_up(problem, math.nan)
+    metalr.optimizer.state[problem.weight]["exp_avg"].fill_(math.nan)
+    losses = train(metalr, problem, 100).losses
+    assert math.isnan(losses[0])
+    assert all(map(math.isfinite, losses[1:]))
+    assert losses[-1] < losses[1]
+
+
+def test_a_closure_that_raises_leaves_the_weights_as_they_were(begun) -> None:
+    metalr, problem = begun
+    blow_up(problem)
+
+    def closure():
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        metalr.step(problem.loss(), closure)
+    assert (problem.weight == 30.0).all()
+
+
+def test_frozen_weights_are_not_copied_and_shared_ones_once() -> None:
+    trained, frozen = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(99))
+    frozen.requires_grad_(False)
+    metalr = MetaLR(torch.optim.AdamW([trained, frozen], lr=1e-3), 10)
+    metalr._guard.keep()
+    assert [kept.numel() for kept in metalr.state_dict()["guard"]["kept"]] == [3]
+    frozen.requires_grad_(True)
+    metalr._guard.keep()
+    assert [kept.numel() for kept in metalr.state_dict()["guard"]["kept"]] == [3, 99]
+
+
+def test_a_state_of_another_layout_and_kind_is_taken_over() -> None:
+    def start(weight):
+        return MetaLR(torch.optim.AdamW([torch.nn.Parameter(weight)], lr=1e-3), 10)._guard
+
+    first = start(torch.randn(2, 3, 4, 5, dtype=torch.float64))
+    first.keep()
+    second = start(torch.zeros(2, 3, 4, 5).to(memory_format=torch.channels_last))
+    second.load_state_dict(first.state_dict())
+    (kept,) = second.kept(second._weights)
+    assert kept.dtype == torch.float32
+    assert kept.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(kept, first._kept[0].float())
+
+
 def test_looking_back_leaves_weights_of_any_layout_as_they_are() -> None:
     weights = [
         torch.nn.Parameter(torch.randn(3, 4, 5, 6).to(memory_format=torch.channels_last)),
         torch.nn.Parameter(torch.randn(300, 1000)),
+        torch.nn.Parameter(torch.randn(10, 20)[:, ::2]),
         torch.nn.Parameter(torch.randn(())),
     ]
     metalr = MetaLR(torch.optim.AdamW(weights, lr=1e-3), 10)

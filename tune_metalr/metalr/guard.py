@@ -10,6 +10,7 @@ before: that is one forward pass, and only then.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -42,7 +43,9 @@ class Guard:
     """Hears losses, holds one copy of the weights, and puts it back after a blow-up."""
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
-        self._weights = [w for group in optimizer.param_groups for w in group["params"]]
+        self._optimizer = optimizer
+        self._weights: list[torch.Tensor] = []
+        """Those of which copies are kept, each once."""
         self._kept: list[torch.Tensor] = []
         self._mean = RunningMeans((_MEMORY,))
         self._deviation = RunningMeans((_MEMORY,))
@@ -81,11 +84,12 @@ class Guard:
 
     @torch.no_grad()
     def keep(self) -> None:
-        """Copy the weights, in the place of the last copy."""
-        if self._kept:
-            torch._foreach_copy_(self._kept, self._weights)
+        """Copy the weights that are trained, in the place of the last copy."""
+        weights = self._trained()
+        if [*map(id, weights)] == [*map(id, self._weights)]:
+            torch._foreach_copy_(self._kept, weights)
         else:
-            self._kept = [weight.detach().clone() for weight in self._weights]
+            self._weights, self._kept = weights, [weight.detach().clone() for weight in weights]
 
     def kept(self, weights: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the copies of some weights."""
@@ -101,10 +105,15 @@ class Guard:
             closure: Evaluates it again.
         """
         self._swap()
-        before = evaluate_again(closure)
+        try:
+            before = evaluate_again(closure)
+        except BaseException:
+            self._swap()
+            raise
         rise = loss - before
         if math.isfinite(before) and rise > max(_RISE * abs(before), _LOST * self._progress):
             torch._foreach_copy_(self._kept, self._weights)
+            self._repair_optimizer()
             return True
         self._swap()
         return False
@@ -118,12 +127,17 @@ class Guard:
             "kept": [weight.clone() for weight in self._kept],
         }
 
+    @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` returned."""
         self._mean.restore(state["mean"])
         self._deviation.restore(state["deviation"])
         self._first_sum = state["first_sum"]
-        self._kept = [weight.clone() for weight in state["kept"]]
+        self._weights = self._trained() if state["kept"] else []
+        self._kept = [
+            torch.empty_like(weight, requires_grad=False).copy_(kept)
+            for weight, kept in zip(self._weights, state["kept"], strict=True)
+        ]
 
     @property
     def _progress(self) -> float:
@@ -132,17 +146,31 @@ class Guard:
         first = self._first_sum / min(self._mean.count, _FIRST_LOSSES)
         return max(0.0, first - self._mean.values[0])
 
+    def _trained(self) -> list[torch.Tensor]:
+        groups = self._optimizer.param_groups
+        weights = {id(w): w for group in groups for w in group["params"] if w.requires_grad}
+        return [*weights.values()]
+
+    def _repair_optimizer(self) -> None:
+        """Forget moments that are no numbers: they would spoil the weights in the next step."""
+        for state in self._optimizer.state.values():
+            for value in state.values():
+                if torch.is_tensor(value) and not bool(torch.isfinite(value).all()):
+                    value.zero_()
+
     def _swap(self) -> None:
         """Put the kept weights in, and keep those that were there; no further copy is held."""
         for weight, kept in zip(self._weights, self._kept, strict=True):
-            for one, other in zip(*map(_pieces, (weight, kept)), strict=True):
+            for one, other in _pieces(weight, kept):
                 held = one.clone()
                 one.copy_(other)
                 other.copy_(held)
 
 
-def _pieces(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return views of a tensor, small where its layout allows it."""
-    if not tensor.is_contiguous():
-        return (tensor,)
-    return tensor.view(-1).split(_PIECE)  # type: ignore[no-untyped-call,no-any-return]
+def _pieces(one: torch.Tensor, other: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield the same parts of both, small where their layout allows it."""
+    if not (one.is_contiguous() and other.is_contiguous()):
+        yield one, other
+        return
+    parts = (tensor.view(-1).split(_PIECE) for tensor in (one, other))  # type: ignore[no-untyped-call]
+    yield from zip(*parts, strict=True)

@@ -12,8 +12,8 @@ batch. What it sees moves the rate away from the prior's where, and only where, 
 - A step that has raised the loss by half is taken back, the rate halved, beyond that factor if need
   be, and the next step is looked at too: the prior does not know this problem.
 - Between the looks a guard hears every loss (`guard`). After a blow-up it puts the weights back to
-  those of some steps before; the rate is halved, and is the old one again 64 steps later: mostly
-  another order of batches is all that is needed.
+  those of some steps before; the rate is halved, and grows back within 64 steps: mostly another
+  order of batches is all that is needed.
 
 Sigma is taken from running means of foretold and real decreases: single steps that momentum leads
 across the slope would give any number.
@@ -61,6 +61,7 @@ _RETREAT = math.log(2.0)
 _MOST_RETREATS = 60
 _RESPITE_STEPS = 64
 """After a blow-up, until the rate is no longer lower for it."""
+_LEAST_RESPITE = -5 * _RETREAT
 
 CONSULTED_BEFORE = 1 / 4
 """Share of the run before which the residual is asked, at the last look."""
@@ -82,7 +83,9 @@ class MetaLR(PriorController):
     of before, from the second in a row on, each halves the rate. A step that does not go downhill,
     or too little for the loss to resolve, teaches nothing. Under Adam a rate that was lowered by
     looks at steps stays so. A gradient that is not finite beside a loss that is, is the optimizer's
-    to bear: `GradScaler` leaves such steps out.
+    to bear. `GradScaler` leaves such steps out, and those of a loss that is not finite: of these
+    the guard hears nothing. Statistics of batch normalisation are not put back with the weights.
+    Of several processes that train one model, all must be given the same loss and a closure of it.
     """
 
     def __init__(
@@ -214,7 +217,7 @@ class MetaLR(PriorController):
         self.forward_evaluations += 1
         if not self._guard.puts_back(loss, closure):
             return False
-        self._log_respite = max(-_MOST_RETREATS * _RETREAT, self._log_respite - _RETREAT)
+        self._log_respite = max(_LEAST_RESPITE, self._log_respite - _RETREAT)
         return True
 
     def _hear(self, reading: Reading) -> None:
