@@ -188,6 +188,18 @@ def test_frozen_weights_are_not_copied_and_shared_ones_once() -> None:
     assert [kept.numel() for kept in metalr.state_dict()["guard"]["kept"]] == [3, 99]
 
 
+def test_a_weight_that_is_frozen_with_its_gradient_in_place_is_stepped_as_before(begun) -> None:
+    metalr, problem = begun
+    batch_loss = BatchLoss(problem.loss)
+    metalr._step = 63  # one of those that are looked at
+    loss = batch_loss()
+    loss.backward()
+    before = problem.weight.detach().clone()
+    problem.weight.requires_grad_(False)
+    metalr.step(loss, batch_loss)
+    assert not torch.equal(problem.weight, before)
+
+
 def test_a_state_of_another_layout_and_kind_is_taken_over() -> None:
     def start(weight):
         return MetaLR(torch.optim.AdamW([torch.nn.Parameter(weight)], lr=1e-3), 10)._guard

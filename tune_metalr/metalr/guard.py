@@ -147,9 +147,10 @@ class Guard:
         return max(0.0, first - self._mean.values[0])
 
     def _trained(self) -> list[torch.Tensor]:
+        """Return the weights that a step may move, those frozen since `backward` among them."""
         groups = self._optimizer.param_groups
-        weights = {id(w): w for group in groups for w in group["params"] if w.requires_grad}
-        return [*weights.values()]
+        weights = {id(weight): weight for group in groups for weight in group["params"]}
+        return [w for w in weights.values() if w.requires_grad or w.grad is not None]
 
     def _repair_optimizer(self) -> None:
         """Forget moments that are no numbers: they would spoil the weights in the next step."""
