@@ -101,14 +101,14 @@ def tuned_baselines(
             f"search '{row['search_id']}' has two proposals of index {row['index']}; delete its "
             f"file under proposals/ and run the study again"
         )
-    scored = with_scores(searches, floor).sort_values(["search_id", "index"])
+    scored = with_scores(searches, floor)
     fresh = _fresh_scores(with_scores(trials, floor))
     scored = scored.assign(
         device_seconds=device_seconds(scored),
         fresh_score=[fresh.get(configuration, np.nan) for configuration in _configurations(scored)],
     )
     groups = scored.groupby(["workload", "search", "sampler", "pruner"], sort=False, dropna=False)
-    return [_baseline(group) for _, group in groups]
+    return [_baseline(group.sort_values(["search_id", "index"])) for _, group in groups]
 
 
 def selection_of(rows: pd.DataFrame) -> FloatArray:

@@ -67,7 +67,7 @@ class Sensitivity(NamedTuple):
 
 
 def sensitivities(trials: pd.DataFrame, searches: pd.DataFrame) -> list[Sensitivity]:
-    """Return each search, and each fixed method at several rates, by workload.
+    """Return each search, and each fixed method at several rates, by workload in the study's order.
 
     Other settings that a search varies are averaged over: this is no slice through the best point.
 
@@ -80,7 +80,8 @@ def sensitivities(trials: pd.DataFrame, searches: pd.DataFrame) -> list[Sensitiv
         run = group[group["status"].notna()]
         if run["rate"].nunique() > 1:
             found.append(_sensitivity(workload, name, run))
-    return found
+    order = list(dict.fromkeys([*trials["workload"], *searches["workload"]]))
+    return sorted(found, key=lambda each: order.index(each.workload))
 
 
 def rates_of(frame: pd.DataFrame) -> FloatArray:

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import REPOSITORY, SMALL_STUDY, tune_metalr
 from tests.test_ledger import full_row, trial
 from tune_metalr.ledger import Ledger
+from tune_metalr.proposals import SAMPLERS
 from tune_metalr.trial import Role, WantedTrial
 
 BLOCK = """
@@ -87,7 +88,7 @@ def test_the_schema_is_json():
             ["hypergradient", "online-mlp", "policy-gradient", "lr-finder", "prior", "metalr"],
         ),
         ("methods", ["algoperf-nadamw-cosine", "algoperf-nadamw-linear"]),
-        ("samplers", ["grid", "random", "qmc", "tpe", "gp", "cmaes"]),
+        ("samplers", SAMPLERS),
     ],
 )
 def test_lists_name_what_a_study_can(what, names):

@@ -46,6 +46,11 @@ def own_module(tmp_path, monkeypatch):
     return path
 
 
+def test_a_name_without_a_module_is_no_import_path():
+    with pytest.raises(ValueError, match=r"^'bohb' is no import path, such as package"):
+        resolve("bohb")
+
+
 def study(write_study, settings):
     return write_study(SMALL_STUDY.split("methods:")[0] + f"methods:\n  own: {{{settings}}}\n")
 

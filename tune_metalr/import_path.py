@@ -37,6 +37,8 @@ def resolve(path: str) -> Any:
         ValueError: It cannot be imported; the message is one line.
     """
     module_name, _, name = path.rpartition(".")
+    if not module_name:
+        raise ValueError(f"'{path}' is no import path, such as package.module.Thing")
     module = _import(path, module_name)
     try:
         return getattr(module, name)

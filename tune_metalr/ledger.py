@@ -302,9 +302,9 @@ class Ledger:
         )
 
     def current_proposals(self) -> pa.Table:
-        """Return the proposals of the study's searches, as many as it wants of each.
+        """Return the proposals of the study's searches, in its order, as many as it wants of each.
 
-        Of a ledger that does not tell which searches those are, all.
+        Of a ledger that does not tell which searches those are, all, by their identity.
 
         Raises:
             UserError: A file is damaged.
@@ -313,9 +313,14 @@ class Ledger:
         if (current := self.searches()) is None:
             return table
         lengths = {search["search_id"]: search["trials"] for search in current}
-        places = zip(table["search_id"].to_pylist(), table["index"].to_pylist(), strict=True)
-        wanted = [index < lengths.get(search_id, 0) for search_id, index in places]
-        return table.filter(pa.array(wanted, pa.bool_()))
+        places = {search_id: place for place, search_id in enumerate(lengths)}
+        rows = zip(table["search_id"].to_pylist(), table["index"].to_pylist(), strict=True)
+        wanted = [
+            (places[search_id], index, row)
+            for row, (search_id, index) in enumerate(rows)
+            if index < lengths.get(search_id, 0)
+        ]
+        return table.take(pa.array([row for _, _, row in sorted(wanted)], pa.int64()))
 
     def _read_all(self, columns: Collection[str] | None) -> TrialRows:
         tables, damaged = [to_table([], chosen(columns))], {}

@@ -78,6 +78,8 @@ def test_only_proposals_of_current_searches_within_their_trials_are_loaded(ledge
     current = [{"search_id": "now", "trials": 4}, {"search_id": "shorter", "trials": 2}]
     ledger.write_study("name: study\n", [], [], searches=current)
     assert loaded() == [*(("now", i) for i in range(4)), ("shorter", 0), ("shorter", 1)]
+    ledger.write_study("name: study\n", [], [], searches=current[::-1])
+    assert loaded()[:2] == [("shorter", 0), ("shorter", 1)]  # in the study's order
     ledger.write_study("name: study\n", [], [], searches=[])
     assert loaded() == []
 

@@ -90,3 +90,14 @@ def test_nothing_completed_has_no_best_rate(tmp_path):
     assert each.best_rate is None
     assert each.good_decades is None
     assert not each.is_at_edge
+
+
+def test_workloads_come_in_the_studys_order(tmp_path):
+    ledger = MadeUpLedger(tmp_path / "study")
+    ledger.add("sgd", 0, 0.5, workload="mnist-cnn")
+    for workload in ("cifar10-cnn", "mnist-cnn"):
+        ledger.add_search("adamw", [0.5, 0.6, 0.7, 0.6], workload=workload)
+        for rate in (0.1, 0.2):
+            ledger.add("adam", 0, 0.5, workload=workload, rate=rate, name=f"adam-{rate}")
+    order = [(each.workload, each.name) for each in found(ledger.finish())]
+    assert [workload for workload, _ in order] == ["mnist-cnn"] * 2 + ["cifar10-cnn"] * 2

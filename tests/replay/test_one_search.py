@@ -5,6 +5,7 @@ import pytest
 
 from tests.replay.surfaces import TWO_AXES, dense_folder, made_up_search
 from tests.replay.test_table import HERE, THERE, made_table, recorded
+from tests.searches import QUICK
 from tune_metalr.errors import UserError
 from tune_metalr.outcome import Outcome
 from tune_metalr.proposals import make_sampler
@@ -133,7 +134,7 @@ def replayed(table, name, trials, monkeypatch):
 
 
 @pytest.mark.parametrize("pruner", [None, *PRUNERS])
-@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe", "cmaes", "grid"])
+@pytest.mark.parametrize("sampler", QUICK)
 def test_it_proposes_what_a_live_search_does(table, monkeypatch, sampler, pruner):
     name = NAME._replace(sampler=sampler, pruner=pruner and Pruner(pruner))
     monkeypatch.setitem(globals(), "NAME", name)
