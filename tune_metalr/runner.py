@@ -205,11 +205,18 @@ class _Run:
         searches: list[RunningSearch],
         thinking: ThreadPoolExecutor,
     ) -> Dealer:
-        known = list(wanted.trials)
+        known: list[WantedTrial] = []
+        order = [
+            (search.workload, method)
+            for search in wanted.searches
+            for method in search.final_methods
+        ]
 
         def found(finals: list[WantedTrial]) -> None:
             known.extend(finals)
-            self._ledger.write_wanted(known)
+            # Tables have the study's order, whichever search ends first.
+            known.sort(key=lambda item: order.index((item.trial.workload, item.method)))
+            self._ledger.write_wanted([*wanted.trials, *known])
 
         return Dealer(
             wanted.trials,

@@ -116,6 +116,11 @@ class Search:
         """Return what the study calls a winner."""
         return f"{self.label} #{self.repeat}.{rank}"
 
+    @property
+    def final_methods(self) -> list[str]:
+        """Return what the study calls its winners, the best first."""
+        return [self.final_method(rank + 1) for rank in range(self.finals)]
+
     def representatives(self) -> list[Point]:
         """Return points that take as long as the others: the middle, for each set of choices."""
         axes = self.space.items()
@@ -161,7 +166,7 @@ class Search:
             "repeat": self.repeat,
             "trials": self.trials,
             "batch": self.batch,
-            "final_methods": [self.final_method(rank + 1) for rank in range(self.finals)],
+            "final_methods": self.final_methods,
             "seeds": len(self.seeds),
             "space": space_to_json(self.space),
         }
