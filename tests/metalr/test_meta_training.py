@@ -85,13 +85,14 @@ def test_a_grid_on_two_processes_is_the_same(tmp_path) -> None:
     assert [o._replace(seconds=0) for o in grids[0]] == [o._replace(seconds=0) for o in grids[1]]
 
 
-def made_up(*, exponent, best_rate, decay):
-    """Return outcomes whose accuracy is best at a known rate and decay, at every horizon."""
+def made_up(*, exponent, best_rate, decay, warmup=0.25):
+    """Return outcomes whose accuracy is best at a known rate, decay and warm-up, at every horizon."""
     for steps in (100, 400, 1600):
         optimum = best_rate * (steps / 1000) ** exponent
         for setting in settings(Family.ADAM, is_long=False):
             distance = abs(torch.tensor(setting.rate / optimum).log10().item())
             loss = 0.2 * distance + 0.05 * (setting.weight_decay != decay)
+            loss += 0.05 * (setting.warmup_fraction != warmup)
             cell = Cell("made-up", steps, "adam", *setting, 0)
             yield Outcome(cell, 0.9 - loss, loss, diverged=False, seconds=0.0, features=[])
 
@@ -107,7 +108,16 @@ def test_a_known_law_is_found_again(exponent, decay) -> None:
     assert law.rate_at_1000_steps == pytest.approx(4e-3, rel=0.25)
     assert law.rate_exponent == pytest.approx(exponent, abs=0.1)
     assert law.weight_decay == decay
-    assert law.warmup_fraction in AXES[Family.ADAM].warmup_fractions
+    assert law.warmup_fraction == 0.25
+
+
+@pytest.mark.parametrize("warmup", AXES[Family.ADAM].warmup_fractions)
+def test_the_best_warmup_is_found_again(warmup) -> None:
+    outcomes = made_up(exponent=0.0, best_rate=4e-3, decay=0.3, warmup=warmup)
+    about = {"made-up": About("made-up", 0.1, REFERENCE_WIDTH)}
+    law = Fitting(surfaces(outcomes, Family.ADAM, about=about), Family.ADAM).fit().law
+    assert law.warmup_fraction == warmup
+    assert law.rate_at_1000_steps == pytest.approx(4e-3, rel=0.25)
 
 
 def of_widths(width_exponent, *, families=3):

@@ -20,27 +20,37 @@ CONSTANT = -1.0
 
 
 class Axes(NamedTuple):
-    """What the grid tries for a family. The first value of the last two is the base."""
+    """What the grid tries for a family. The first warm-up and the first decay are the base."""
 
     rates: tuple[float, ...]
-    warmup_fractions: tuple[float, ...]
+    full_warmups: tuple[float, ...]
+    """Fractions of a run that are tried at every rate."""
+    middle_warmups: tuple[float, ...]
+    """Further ones, tried at the middle rates."""
     weight_decays: tuple[float, ...]
     middle_rates: tuple[float, ...]
-    """Where decays other than the base are tried."""
+    """Where decays other than the base are tried: around what laws have come to."""
+
+    @property
+    def warmup_fractions(self) -> tuple[float, ...]:
+        """Return all fractions."""
+        return self.full_warmups + self.middle_warmups
 
 
 AXES = {
     Family.ADAM: Axes(
         rates=(5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2),
-        warmup_fractions=(0.25, 0.5),
+        full_warmups=(0.25, 0.5),
+        middle_warmups=(0.1,),
         weight_decays=(0.3, 0.03, 1.0, 3.0),
         middle_rates=(2e-3, 8e-3, 3.2e-2),
     ),
     Family.SGD_MOMENTUM: Axes(
         rates=(0.02, 0.05, 0.12, 0.3, 0.75, 1.5, 3.0, 6.0, 12.0),
-        warmup_fractions=(0.25, 0.5),
+        full_warmups=(0.25, 0.5),
+        middle_warmups=(0.1,),
         weight_decays=(5e-4, 0.0, 5e-3),
-        middle_rates=(0.75, 1.5, 3.0),
+        middle_rates=(0.3, 0.75, 1.5),
     ),
 }
 
@@ -102,8 +112,10 @@ def settings(family: Family, *, is_long: bool) -> Iterator[Setting]:
     axes = AXES[family]
     base_warmup, base_decay = axes.warmup_fractions[0], axes.weight_decays[0]
     # A longer warm-up bears higher rates: its gain is another at each rate.
-    for warmup in axes.warmup_fractions:
+    for warmup in axes.full_warmups:
         yield from (Setting(rate, warmup, base_decay) for rate in axes.rates)
+    for warmup in axes.middle_warmups:
+        yield from (Setting(rate, warmup, base_decay) for rate in axes.middle_rates)
     if not is_long:
         for rate in axes.middle_rates:
             yield from (Setting(rate, base_warmup, decay) for decay in axes.weight_decays[1:])
