@@ -108,6 +108,12 @@ def test_no_trace_is_left(model, loss, wrap, is_training):
     assert model.training == is_training
 
 
+def test_a_batch_loss_that_was_never_called_leaves_no_trace_either(model, loss):
+    before = trace(model)
+    evaluate_again(BatchLoss(loss))
+    assert_same(before, trace(model))
+
+
 def test_no_trace_is_left_by_a_failure(model):
     def fail():
         model(torch.randn(8, 3))

@@ -117,6 +117,7 @@ MISTAKES = {
         SMALL_STUDY + "threads_per_trial: 64\n", ["--cpus", "2"],
         "a trial needs 64 CPUs, but there are 2",
     ),
+    "far too many CPUs": (SMALL_STUDY, ["--cpus", "9999"], "--cpus 9999: this machine has "),
     "a results folder that is a file": (SMALL_STUDY, ["--results", "study.yaml"], "cannot write to"),
 }  # fmt: skip
 

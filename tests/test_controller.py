@@ -38,6 +38,17 @@ def test_a_group_without_a_rate_stays_where_it_is() -> None:
     assert [group["lr"] for group in optimizer.param_groups] == [0.0, 0.5]
 
 
+def test_a_group_that_is_added_later_keeps_its_ratio_too() -> None:
+    first, added = weights(2)
+    optimizer = torch.optim.SGD([first], lr=0.1)
+    rates = GroupRates(optimizer)
+    rates.set(0.5)
+    optimizer.add_param_group({"params": [added], "lr": 0.2})
+    for rate in (0.5, 0.25):
+        rates.set(rate)
+        assert [group["lr"] for group in optimizer.param_groups] == [rate, 2 * rate]
+
+
 def test_where_no_group_has_a_rate_all_get_it() -> None:
     optimizer = torch.optim.SGD([{"params": [w]} for w in weights(2)], lr=0.0)
     GroupRates(optimizer).set(0.5)

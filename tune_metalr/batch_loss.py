@@ -31,6 +31,11 @@ class BatchLoss:
         self._first: _Circumstances | None = None
 
     @property
+    def was_called(self) -> bool:
+        """Whether the forward pass of training has taken place."""
+        return self._first is not None
+
+    @property
     def is_low_precision(self) -> bool:
         """Whether the first call took place in an `autocast`, whose losses are coarse."""
         return self._first is not None and any(each.enabled for each in self._first.autocasts)
@@ -79,10 +84,10 @@ def is_low_precision(closure: Closure) -> bool:
 def evaluate_again(closure: Closure) -> float:
     """Return the loss at the current weights, leaving no trace.
 
-    A closure that is no `BatchLoss` draws random numbers of its own: with dropout, its loss is
-    that of another network than the gradients'.
+    A closure that is no `BatchLoss`, or one that was not called for training, draws random numbers
+    of its own: with dropout, its loss is that of another network than the gradients'.
     """
-    if isinstance(closure, BatchLoss):
+    if isinstance(closure, BatchLoss) and closure.was_called:
         return float(closure())
     with _without_a_trace():
         return float(closure())

@@ -259,9 +259,12 @@ def _run(study: Path, **options: Any) -> int:
         server = None if options["address"] else started.enter_context(ForkServer())
         # While it imports torch, this process imports the rest.
         from tune_metalr.cli_tables import plain_console
+        from tune_metalr.driver import check_cpus
         from tune_metalr.own_analysis import check_analysis
         from tune_metalr.runner import RunOptions, run_study
 
+        if not options["address"]:
+            check_cpus(options["cpus"])
         check_analysis()  # now, not after hours of training
         console = plain_console()
         end = run_study(study, RunOptions(**options, fork_server=server), console)
@@ -270,8 +273,8 @@ def _run(study: Path, **options: Any) -> int:
     print_budgets(end.results, console)
     console.print(
         f"Look next: {_reported(end.results)}; tune-metalr compare {end.results}; tune-metalr "
-        f"status {end.results}; in Python, analysis.load.load_trials('{end.results}') gives every "
-        f"trial and its curves.",
+        f"status {end.results}; in Python, analysis.load.load_trials('{end.results}') gives "
+        f"trials and their curves, load_searches those of searches.",
         soft_wrap=True,
     )
     return end.exit_code

@@ -105,13 +105,21 @@ class GroupRates:
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._optimizer = optimizer
         rates = [float(group["lr"]) for group in optimizer.param_groups]
-        base = next((rate for rate in rates if rate > 0), 0.0)
-        self._ratios = [rate / base if base else 1.0 for rate in rates]
+        self._base = next((rate for rate in rates if rate > 0), 0.0)
+        self._ratios = [self._ratio(rate) for rate in rates]
 
     def set(self, rate: float) -> None:
-        """Set the rate of the first group that had one, and every other in its ratio."""
-        for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
+        """Set the rate of the first group that had one, and every other in its ratio.
+
+        A group that was added since has the ratio of the rate that it was added with.
+        """
+        groups = self._optimizer.param_groups
+        self._ratios += [self._ratio(float(group["lr"])) for group in groups[len(self._ratios) :]]
+        for group, ratio in zip(groups, self._ratios, strict=True):
             group["lr"] = rate * ratio
+
+    def _ratio(self, rate: float) -> float:
+        return rate / self._base if self._base else 1.0
 
 
 def step_leaving_gradients(optimizer: torch.optim.Optimizer) -> None:

@@ -37,6 +37,9 @@ from tune_metalr.work_order import WorkOrder
 
 _POLL_SECONDS = 0.1
 
+MOST_TRIALS_OF_A_CPU = 8
+"""More than one serves to try a study out; a typing error must not stall the machine."""
+
 
 class DriverOptions(NamedTuple):
     """What the driver needs to know of the run and the study."""
@@ -252,6 +255,20 @@ def available_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_cpus(wanted: int | None) -> None:
+    """Check that this machine can bear so many trials at a time.
+
+    Raises:
+        UserError: It would do little but change between them.
+    """
+    most = MOST_TRIALS_OF_A_CPU * available_cpus()
+    if wanted is not None and wanted > most:
+        raise UserError(
+            f"--cpus {wanted}: this machine has {available_cpus()}; give at most {most}, or leave "
+            f"the option out to use all"
+        )
 
 
 def _deadline(max_hours: float | None) -> float:

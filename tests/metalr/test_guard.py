@@ -10,7 +10,7 @@ import torch
 from tests.metalr.problems import Quadratic, train
 from tune_metalr import MetaLR
 from tune_metalr.batch_loss import BatchLoss
-from tune_metalr.metalr.guard import KEPT_EVERY
+from tune_metalr.metalr.guard import KEPT_EVERY, Guard
 
 STEPS = 400
 BEGUN = 3 * KEPT_EVERY + 5
@@ -233,3 +233,56 @@ def test_looking_back_leaves_weights_of_any_layout_as_they_are() -> None:
     assert all(map(torch.equal, weights, moved))
     assert guard.puts_back(2.0, loss)
     assert all(map(torch.equal, weights, kept))
+
+
+@pytest.mark.parametrize("at", [62, 63])  # an ordinary step, and one that is looked at
+@pytest.mark.parametrize("family", ["adamw", "sgd"])
+def test_a_gradient_that_is_no_number_costs_some_steps_not_the_run(family, at) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 1)
+    if family == "adamw":
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    else:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    metalr = MetaLR(optimizer, 200)
+    losses = []
+    for step in range(200):
+        inputs = torch.randn(32, 4)
+        batch_loss = BatchLoss(
+            lambda inputs=inputs: (model(inputs) - inputs.sum(dim=1, keepdim=True)).square().mean()
+        )
+        loss = batch_loss()
+        optimizer.zero_grad()
+        loss.backward()
+        if step == at:
+            model.weight.grad[0, 0] = math.nan
+        metalr.step(loss, batch_loss)
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[at] / 2
+    assert metalr.scale > 0.1
+
+
+def test_a_state_goes_to_the_weights_that_it_is_of_whatever_is_frozen_by_then() -> None:
+    def guard(frozen):
+        weights = [torch.nn.Parameter(torch.full((2,), float(n))) for n in range(2)]
+        weights[frozen].requires_grad_(False)
+        return Guard(torch.optim.SGD(weights, lr=0.1)), weights
+
+    first, _ = guard(frozen=0)
+    first.keep()
+    second, weights = guard(frozen=1)
+    second.load_state_dict(first.state_dict())
+    assert second._weights[0] is weights[1]
+    assert second._kept[0].tolist() == [1.0, 1.0]
+
+
+def test_a_layer_that_was_frozen_meanwhile_is_not_put_back() -> None:
+    trained, frozen = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    guard = Guard(torch.optim.SGD([trained, frozen], lr=0.1))
+    guard.keep()
+    frozen.requires_grad_(False)
+    for weight in (trained, frozen):
+        weight.data.fill_(30.0)
+    assert guard.puts_back(30.0, lambda: trained.square().mean())
+    assert (trained == 1).all()
+    assert (frozen == 30).all()

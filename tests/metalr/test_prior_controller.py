@@ -159,3 +159,10 @@ def test_a_first_loss_of_0_has_no_unit() -> None:
 def test_a_first_rate_that_is_none_is_refused(initial_lr) -> None:
     with pytest.raises(ValueError, match="initial_lr must be above 0"):
         PriorController(adamw(Quadratic()), STEPS, initial_lr=initial_lr)
+
+
+def test_behind_the_last_step_no_rate_grows() -> None:
+    problem = Quadratic()
+    controller = PriorController(torch.optim.AdamW([problem.weight], lr=1e-3), 1)
+    rates = train(controller, problem, 4).rates
+    assert len(set(rates)) == 1

@@ -113,7 +113,7 @@ class Guard:
         rise = loss - before
         if math.isfinite(before) and rise > max(_RISE * abs(before), _LOST * self._progress):
             torch._foreach_copy_(self._kept, self._weights)
-            self._repair_optimizer()
+            self.repair_optimizer()
             return True
         self._swap()
         return False
@@ -125,6 +125,7 @@ class Guard:
             "deviation": self._deviation.state(),
             "first_sum": self._first_sum,
             "kept": [weight.clone() for weight in self._kept],
+            "places": self._places(self._weights),
         }
 
     @torch.no_grad()
@@ -133,7 +134,8 @@ class Guard:
         self._mean.restore(state["mean"])
         self._deviation.restore(state["deviation"])
         self._first_sum = state["first_sum"]
-        self._weights = self._trained() if state["kept"] else []
+        every = self._every_weight()
+        self._weights = [every[place] for place in state["places"]]
         self._kept = [
             torch.empty_like(weight, requires_grad=False).copy_(kept)
             for weight, kept in zip(self._weights, state["kept"], strict=True)
@@ -148,11 +150,19 @@ class Guard:
 
     def _trained(self) -> list[torch.Tensor]:
         """Return the weights that a step may move, those frozen since `backward` among them."""
-        groups = self._optimizer.param_groups
-        weights = {id(weight): weight for group in groups for weight in group["params"]}
-        return [w for w in weights.values() if w.requires_grad or w.grad is not None]
+        return [weight for weight in self._every_weight() if _is_trained(weight)]
 
-    def _repair_optimizer(self) -> None:
+    def _every_weight(self) -> list[torch.Tensor]:
+        """Return the optimizer's weights in its order, each once."""
+        groups = self._optimizer.param_groups
+        return [*{id(weight): weight for group in groups for weight in group["params"]}.values()]
+
+    def _places(self, weights: list[torch.Tensor]) -> list[int]:
+        """Return where weights stand in the optimizer's order: what is frozen may change."""
+        places = {id(weight): place for place, weight in enumerate(self._every_weight())}
+        return [places[id(weight)] for weight in weights]
+
+    def repair_optimizer(self) -> None:
         """Forget moments that are no numbers: they would spoil the weights in the next step."""
         for state in self._optimizer.state.values():
             for value in state.values():
@@ -160,12 +170,19 @@ class Guard:
                     value.zero_()
 
     def _swap(self) -> None:
-        """Put the kept weights in, and keep those that were there; no further copy is held."""
+        """Put the kept weights in, and keep those that were there; no further copy is held.
+
+        Those that have been frozen since stay: they are no longer MetaLR's to move.
+        """
         for weight, kept in zip(self._weights, self._kept, strict=True):
-            for one, other in _pieces(weight, kept):
+            for one, other in _pieces(weight, kept) if _is_trained(weight) else ():
                 held = one.clone()
                 one.copy_(other)
                 other.copy_(held)
+
+
+def _is_trained(weight: torch.Tensor) -> bool:
+    return weight.requires_grad or weight.grad is not None
 
 
 def _pieces(one: torch.Tensor, other: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

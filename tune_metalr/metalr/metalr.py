@@ -195,6 +195,7 @@ class MetaLR(PriorController):
         reading = probe.read(loss, closure, gradient_scale=gradient_scale)
         if reading.has_failed:
             probe.undo()
+            self._guard.repair_optimizer()
             self._retreat()
         else:
             self._has_retreated = False

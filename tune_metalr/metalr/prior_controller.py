@@ -124,8 +124,9 @@ class PriorController(LearningRateController):
         """Return the prior's rate of the step to come."""
         peak = self._unit * self._prior.peak_rate(self.total_steps, self._width)
         planned = peak * self.planned_share
-        # The exponent is bounded: 2.0**t would overflow.
-        return min(planned, self._initial_lr * _GROWTH ** min(self._step, 100))
+        # The exponent is bounded: 2.0**t would overflow, and behind the last step nothing grows.
+        doublings = min(self._step, self.total_steps - 1, 100)
+        return min(planned, self._initial_lr * _GROWTH**doublings)
 
 
 def _unit_of(optimizer: torch.optim.Optimizer, first_loss: float) -> float:
