@@ -114,6 +114,21 @@ def test_a_batch_loss_that_was_never_called_leaves_no_trace_either(model, loss):
     assert_same(before, trace(model))
 
 
+def test_a_compiled_model_is_compiled_once():
+    compilations = []
+
+    def backend(graph, _):
+        compilations.append(graph)
+        return graph.forward
+
+    compiled = torch.compile(torch.nn.Linear(3, 1), backend=backend, fullgraph=True)
+    for _ in range(12):  # more than torch's limit on compilations
+        batch_loss = BatchLoss(lambda: compiled(torch.ones(2, 3)).mean())
+        loss = batch_loss()
+        assert evaluate_again(batch_loss) == pytest.approx(float(loss.detach()))
+    assert len(compilations) == 1
+
+
 def test_no_trace_is_left_by_a_failure(model):
     def fail():
         model(torch.randn(8, 3))

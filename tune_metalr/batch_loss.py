@@ -1,5 +1,7 @@
 """The loss of one batch, as often as wanted: with the same dropout, and without a trace."""
 
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -138,7 +140,7 @@ class _Circumstances(NamedTuple):
 def _without_a_trace() -> Iterator[None]:
     """Evaluate without gradients; random streams and buffers are put back afterwards."""
     random_state = _RandomState.now()
-    with torch.no_grad(), _kept_buffers(), _own_autocast_cache():
+    with torch.no_grad(), _kept_buffers(), _own_autocast_cache(), _nothing_compiled():
         try:
             yield
         finally:
@@ -156,6 +158,18 @@ def _own_autocast_cache() -> Iterator[None]:
         yield
     finally:
         torch.clear_autocast_cache()
+
+
+@contextmanager
+def _nothing_compiled() -> Iterator[None]:
+    """Run what `torch.compile` has compiled as it is written: hooks would have it compiled anew."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled; loading it takes seconds
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
+        # That hooks are called once more for the compiled module is no matter to ours.
+        warnings.filterwarnings("ignore", message=r"Using `torch.compile\(module\)` when there are")
+        yield
 
 
 @contextmanager
