@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
-from tune_metalr import BatchLoss
+from tune_metalr import BatchLoss, BatchLosses
 from tune_metalr.batch_loss import evaluate_again
 
 
@@ -112,6 +112,11 @@ def test_a_batch_loss_that_was_never_called_leaves_no_trace_either(model, loss):
     before = trace(model)
     evaluate_again(BatchLoss(loss))
     assert_same(before, trace(model))
+
+
+def test_batch_losses_need_a_batch():
+    with pytest.raises(ValueError, match="at least one batch"):
+        BatchLosses([])
 
 
 def test_a_compiled_model_is_compiled_once():

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,10 +15,23 @@ def weights(count=1):
     return [torch.nn.Parameter(torch.ones(2)) for _ in range(count)]
 
 
-@pytest.mark.parametrize("total_steps", [0, -1, 2.5, math.inf, None])
+@pytest.mark.parametrize("total_steps", [0, -1, 2.5, math.inf, None, "100", True])
 def test_planned_steps_are_a_whole_number(total_steps) -> None:
     with pytest.raises(ValueError, match="total_steps must be at least 1, a whole number"):
         MetaLR(torch.optim.AdamW(weights()), total_steps)
+
+
+def test_a_whole_number_of_numpy_will_do() -> None:
+    assert MetaLR(torch.optim.AdamW(weights()), np.int64(10)).total_steps == 10
+
+
+def test_an_optimizer_without_a_rate_is_refused() -> None:
+    class Rateless(torch.optim.Optimizer):
+        def __init__(self, params):
+            super().__init__(params, {})
+
+    with pytest.raises(ValueError, match=r"^Rateless has no learning rate that could be set$"):
+        MetaLR(Rateless(weights()), 10)
 
 
 def test_an_optimizer_that_needs_a_closure_is_refused_at_once() -> None:

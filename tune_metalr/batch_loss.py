@@ -64,6 +64,8 @@ class BatchLosses:
 
     def __init__(self, parts: Sequence[Closure], shares: Sequence[float] | None = None) -> None:
         """Take the loss of each batch, best a `BatchLoss` that was called, and its share."""
+        if not parts:
+            raise ValueError("BatchLosses needs the loss of at least one batch")
         self._parts = parts
         self._shares = [1 / len(parts)] * len(parts) if shares is None else shares
 

@@ -23,16 +23,20 @@ class LearningRateController(ABC):
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, total_steps: int) -> None:
-        if not isinstance(total_steps, int) or total_steps < 1:
-            raise ValueError(f"total_steps must be at least 1, a whole number, not {total_steps}")
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(
                 f"a controller wraps a torch.optim.Optimizer, not {type(optimizer).__name__}"
             )
+        # Numbers of numpy are whole too; a bool is a setting in the wrong place.
+        is_whole = hasattr(total_steps, "__index__") and not isinstance(total_steps, bool)
+        if not is_whole or total_steps < 1:
+            raise ValueError(f"total_steps must be at least 1, a whole number, not {total_steps!r}")
+        if any(group.get("lr") is None for group in optimizer.param_groups):
+            raise ValueError(f"{type(optimizer).__name__} has no learning rate that could be set")
         if _needs_closure(optimizer):
             raise ValueError(f"{type(optimizer).__name__} needs a closure in each step")
         self.optimizer = optimizer
-        self.total_steps = total_steps
+        self.total_steps = int(total_steps)
         self.forward_evaluations = 0
         """Losses evaluated by the controller itself, charged to the method."""
         self.skipped_steps = 0

@@ -155,9 +155,9 @@ def test_a_first_loss_of_0_has_no_unit() -> None:
     assert bool(torch.isfinite(problem.weight).all())
 
 
-@pytest.mark.parametrize("initial_lr", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("initial_lr", [0.0, -1.0, math.nan, math.inf, None, "1e-3"])
 def test_a_first_rate_that_is_none_is_refused(initial_lr) -> None:
-    with pytest.raises(ValueError, match="initial_lr must be above 0"):
+    with pytest.raises(ValueError, match="initial_lr must be a number above 0"):
         PriorController(adamw(Quadratic()), STEPS, initial_lr=initial_lr)
 
 

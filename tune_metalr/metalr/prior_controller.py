@@ -48,8 +48,9 @@ class PriorController(LearningRateController):
             ValueError: A number is out of its range.
         """
         super().__init__(optimizer, total_steps)
-        if not (math.isfinite(initial_lr) and initial_lr > 0):
-            raise ValueError(f"initial_lr must be above 0, not {initial_lr}")
+        is_number = hasattr(initial_lr, "__float__")
+        if not (is_number and math.isfinite(initial_lr) and initial_lr > 0):
+            raise ValueError(f"initial_lr must be a number above 0, not {initial_lr!r}")
         self.family = family_of(optimizer)
         self._prior = prior or priors()[self.family]
         self._width = width_of(
