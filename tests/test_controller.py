@@ -15,7 +15,9 @@ def weights(count=1):
     return [torch.nn.Parameter(torch.ones(2)) for _ in range(count)]
 
 
-@pytest.mark.parametrize("total_steps", [0, -1, 2.5, math.inf, None, "100", True])
+@pytest.mark.parametrize(
+    "total_steps", [0, -1, 2.5, math.inf, None, "100", True, torch.tensor(2.5)]
+)
 def test_planned_steps_are_a_whole_number(total_steps) -> None:
     with pytest.raises(ValueError, match="total_steps must be at least 1, a whole number"):
         MetaLR(torch.optim.AdamW(weights()), total_steps)

@@ -1,6 +1,7 @@
 """The contract of every controller: what performs the optimizer step, at a rate it chose."""
 
 import inspect
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,9 +28,7 @@ class LearningRateController(ABC):
             raise TypeError(
                 f"a controller wraps a torch.optim.Optimizer, not {type(optimizer).__name__}"
             )
-        # Numbers of numpy are whole too; a bool is a setting in the wrong place.
-        is_whole = hasattr(total_steps, "__index__") and not isinstance(total_steps, bool)
-        if not is_whole or total_steps < 1:
+        if not _is_whole(total_steps) or total_steps < 1:
             raise ValueError(f"total_steps must be at least 1, a whole number, not {total_steps!r}")
         if any(group.get("lr") is None for group in optimizer.param_groups):
             raise ValueError(f"{type(optimizer).__name__} has no learning rate that could be set")
@@ -124,6 +123,15 @@ class GroupRates:
 
     def _ratio(self, rate: float) -> float:
         return rate / self._base if self._base else 1.0
+
+
+def _is_whole(number: object) -> bool:
+    """Return True for whole numbers of numpy too; a bool is a setting in the wrong place."""
+    try:
+        operator.index(number)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return not isinstance(number, bool)
 
 
 def step_leaving_gradients(optimizer: torch.optim.Optimizer) -> None:

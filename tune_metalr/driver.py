@@ -37,7 +37,7 @@ from tune_metalr.work_order import WorkOrder
 
 _POLL_SECONDS = 0.1
 
-MOST_TRIALS_OF_A_CPU = 8
+_MOST_TRIALS_OF_A_CPU = 8
 """More than one serves to try a study out; a typing error must not stall the machine."""
 
 
@@ -263,7 +263,7 @@ def check_cpus(wanted: int | None) -> None:
     Raises:
         UserError: It would do little but change between them.
     """
-    most = MOST_TRIALS_OF_A_CPU * available_cpus()
+    most = _MOST_TRIALS_OF_A_CPU * available_cpus()
     if wanted is not None and wanted > most:
         raise UserError(
             f"--cpus {wanted}: this machine has {available_cpus()}; give at most {most}, or leave "

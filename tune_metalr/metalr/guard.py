@@ -118,6 +118,13 @@ class Guard:
         self._swap()
         return False
 
+    def repair_optimizer(self) -> None:
+        """Forget moments that are no numbers: they would spoil the weights in the next step."""
+        for state in self._optimizer.state.values():
+            for value in state.values():
+                if torch.is_tensor(value) and not bool(torch.isfinite(value).all()):
+                    value.zero_()
+
     def state_dict(self) -> dict[str, Any]:
         """Return all that was heard, and the copy of the weights."""
         return {
@@ -161,13 +168,6 @@ class Guard:
         """Return where weights stand in the optimizer's order: what is frozen may change."""
         places = {id(weight): place for place, weight in enumerate(self._every_weight())}
         return [places[id(weight)] for weight in weights]
-
-    def repair_optimizer(self) -> None:
-        """Forget moments that are no numbers: they would spoil the weights in the next step."""
-        for state in self._optimizer.state.values():
-            for value in state.values():
-                if torch.is_tensor(value) and not bool(torch.isfinite(value).all()):
-                    value.zero_()
 
     def _swap(self) -> None:
         """Put the kept weights in, and keep those that were there; no further copy is held.
