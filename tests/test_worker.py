@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tune_metalr import worker
 from tune_metalr.checkpoints import Checkpoints, files_of
@@ -11,6 +12,7 @@ from tune_metalr.ledger import Ledger
 from tune_metalr.training import Training
 from tune_metalr.trial import COLUMNS, Purpose, Status
 from tune_metalr.work_order import WorkOrder
+from tune_metalr.workloads.task import Task
 
 REPRODUCIBLE = [column.name for column in COLUMNS if column.reproducible]
 
@@ -186,3 +188,40 @@ def test_a_node_with_other_code_than_the_drivers_is_told(order, make_trial):
             worker.run_trial(make_trial(), "m", order._replace(code=other))
     same = ours._replace(name="1a2b-dirty", torch_version=f"{version}+cu999")
     assert worker.run_trial(make_trial(), "m", order._replace(code=same))
+
+
+def test_what_is_too_small_for_a_float_is_zero_in_training_alone(order, make_trial, monkeypatch):
+    tiny, trained_with = torch.full((8,), 1e-40), []
+    run_epoch = Training.run_epoch
+
+    def recorded(training):
+        trained_with.append(float((tiny * 0.5).sum()))
+        run_epoch(training)
+
+    monkeypatch.setattr(Training, "run_epoch", recorded)
+    worker.run_trial(make_trial(epochs=2), "a method", order)
+    assert trained_with == [0.0, 0.0]
+    assert float((tiny * 0.5).sum()) > 0
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "controller", "hyperparameters"),
+    [
+        ("sgd", "fixed", {"lr": 0.5, "momentum": 0.7, "weight_decay": 0.4}),
+        ("adamw", "fixed", {"lr": 0.1, "weight_decay": 1.0}),
+        ("adamw", "metalr", {"lr": 1e-3}),
+    ],
+)
+def test_the_outcome_is_what_it_is_with_such_numbers(
+    order, make_trial, places, optimizer, controller, hyperparameters
+):
+    trial = make_trial(
+        optimizer=optimizer, controller=controller, hyperparameters=hyperparameters, epochs=3
+    )
+    worker.run_trial(trial, "a method", order)
+    training = Training(trial, Task(trial, places))
+    while not training.is_over:
+        training.run_epoch()
+    row, outcome = row_of(order, trial), training.finish()
+    names = [name for name in REPRODUCIBLE if name in outcome]
+    assert {name: row[name] for name in names} == {name: outcome[name] for name in names}
