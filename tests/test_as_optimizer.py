@@ -242,3 +242,8 @@ def test_its_own_scheduler_reports_the_last_rate():
     again = optimizer.scheduler()
     again.load_state_dict(scheduler.state_dict())
     assert again.get_last_lr() == [rate]
+
+
+def test_what_is_no_controller_is_refused(weight):
+    with pytest.raises(TypeError, match=r"stands for a controller, as MetaLR, not for AdamW$"):
+        AsOptimizer(torch.optim.AdamW([weight]))

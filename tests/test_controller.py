@@ -88,3 +88,12 @@ def test_a_batch_that_a_framework_leaves_out_moves_nothing() -> None:
     weight.grad = torch.ones(2)
     assert optimizer.step(lambda: None) is None
     assert torch.equal(weight, torch.ones(2))
+
+
+def test_a_warm_up_that_has_begun_at_0_hides_no_ratio() -> None:
+    first, second = weights(2)
+    optimizer = torch.optim.SGD([{"params": [first], "lr": 0.1}, {"params": [second], "lr": 0.2}])
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, step / 10))
+    assert optimizer.param_groups[0]["lr"] == 0
+    GroupRates(optimizer).set(0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 1.0]

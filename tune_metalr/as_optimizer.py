@@ -27,6 +27,11 @@ class AsOptimizer(torch.optim.Optimizer):
     """
 
     def __init__(self, controller: LearningRateController) -> None:
+        if not isinstance(controller, LearningRateController):
+            raise TypeError(
+                f"{type(self).__name__} stands for a controller, as MetaLR, "
+                f"not for {type(controller).__name__}"
+            )
         # Not torch's own: it would make groups and a state beside those of the optimizer.
         self.__setstate__({"controller": controller})
 

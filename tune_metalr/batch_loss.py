@@ -91,10 +91,17 @@ def evaluate_again(closure: Closure) -> float:
     A closure that is no `BatchLoss`, or one that was not called for training, draws random numbers
     of its own: with dropout, its loss is that of another network than the gradients'.
     """
-    if isinstance(closure, BatchLoss) and closure.was_called:
-        return float(closure())
-    with _without_a_trace():
-        return float(closure())
+    try:
+        if isinstance(closure, BatchLoss) and closure.was_called:
+            return float(closure())
+        with _without_a_trace():
+            return float(closure())
+    except Exception as error:
+        error.add_note(
+            "The loss was called again to look at a step, without gradients: a loss that takes "
+            "gradients itself must do so within torch.enable_grad()."
+        )
+        raise
 
 
 class _RandomState(NamedTuple):

@@ -103,13 +103,15 @@ class GroupRates:
     """The rates of an optimizer's parameter groups, moved together.
 
     Each group keeps the ratio of its rate to that of the first group that had one; 0 stays 0.
+    Where a scheduler has already lowered a rate to 0, the rate that it began with counts.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._optimizer = optimizer
-        rates = [float(group["lr"]) for group in optimizer.param_groups]
+        rates = [_rate(group) for group in optimizer.param_groups]
         self._base = next((rate for rate in rates if rate > 0), 0.0)
-        self._ratios = [self._ratio(rate) for rate in rates]
+        self.ratios = [self._ratio(rate) for rate in rates]
+        """Of each group's rate to the one that is set."""
 
     def set(self, rate: float) -> None:
         """Set the rate of the first group that had one, and every other in its ratio.
@@ -117,12 +119,16 @@ class GroupRates:
         A group that was added since has the ratio of the rate that it was added with.
         """
         groups = self._optimizer.param_groups
-        self._ratios += [self._ratio(float(group["lr"])) for group in groups[len(self._ratios) :]]
-        for group, ratio in zip(groups, self._ratios, strict=True):
+        self.ratios += [self._ratio(_rate(group)) for group in groups[len(self.ratios) :]]
+        for group, ratio in zip(groups, self.ratios, strict=True):
             group["lr"] = rate * ratio
 
     def _ratio(self, rate: float) -> float:
         return rate / self._base if self._base else 1.0
+
+
+def _rate(group: dict[str, Any]) -> float:
+    return float(group["lr"]) or float(group.get("initial_lr", 0.0))
 
 
 def _is_whole(number: object) -> bool:

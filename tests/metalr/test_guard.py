@@ -286,3 +286,11 @@ def test_a_layer_that_was_frozen_meanwhile_is_not_put_back() -> None:
     assert guard.puts_back(30.0, lambda: trained.square().mean())
     assert (trained == 1).all()
     assert (frozen == 30).all()
+
+
+def test_a_step_without_a_closure_lets_go_of_the_weights_of_before(begun) -> None:
+    metalr, problem = begun
+    train(metalr, problem, 1, closure=False)
+    blow_up(problem)
+    train(metalr, problem, 1)
+    assert float(problem.weight.detach().abs().min()) > 20

@@ -3,12 +3,13 @@
 import copy
 import io
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from tests.metalr.problems import Quadratic, train
-from tune_metalr import MetaLR
+from tune_metalr import BatchLoss, MetaLR
 from tune_metalr.metalr.metalr import DEAD_BANDS
 from tune_metalr.metalr.prior import Family
 from tune_metalr.metalr.prior_controller import PriorController
@@ -164,3 +165,27 @@ def test_losses_that_are_no_numbers_in_a_row_halve_the_rate() -> None:
     assert metalr.scale > 0
     train(metalr, problem, 3)
     assert metalr.learning_rate > 0
+
+
+@pytest.mark.parametrize("is_within", [True, False])
+def test_a_loss_that_takes_gradients_itself(is_within) -> None:
+    problem = Quadratic(start=0.3)
+    metalr = start(Family.ADAM, problem)
+
+    def with_penalty() -> torch.Tensor:
+        with torch.enable_grad() if is_within else nullcontext():
+            loss = problem.loss()
+            (gradient,) = torch.autograd.grad(loss, problem.weight, create_graph=True)
+            return loss + gradient.square().sum()
+
+    batch_loss = BatchLoss(with_penalty)
+    loss = batch_loss()
+    loss.backward()
+    if is_within:
+        metalr.step(loss, batch_loss)
+        assert metalr.sigma is not None
+        return
+    with pytest.raises(RuntimeError) as raised:
+        metalr.step(loss, batch_loss)
+    assert "within torch.enable_grad()" in raised.value.__notes__[0]
+    assert torch.equal(problem.weight, Quadratic(start=0.3).weight)

@@ -166,3 +166,27 @@ def test_behind_the_last_step_no_rate_grows() -> None:
     controller = PriorController(torch.optim.AdamW([problem.weight], lr=1e-3), 1)
     rates = train(controller, problem, 4).rates
     assert len(set(rates)) == 1
+
+
+def test_ratios_of_groups_outlast_a_resume_from_rates_of_0() -> None:
+    weights = [torch.nn.Parameter(torch.ones(2)) for _ in range(2)]
+    groups = [
+        {"params": [weight], "lr": rate} for weight, rate in zip(weights, (0.1, 0.3), strict=True)
+    ]
+    saved = PriorController(torch.optim.AdamW(groups), STEPS).state_dict()
+    optimizer = torch.optim.AdamW([{"params": [weight], "lr": 0.0} for weight in weights])
+    controller = PriorController(optimizer, STEPS)
+    controller.load_state_dict(saved)
+    for weight in weights:
+        weight.grad = torch.ones(2)
+    controller.step(torch.tensor(1.0))
+    first, second = (group["lr"] for group in optimizer.param_groups)
+    assert second == pytest.approx(3 * first)
+
+
+def test_a_closure_that_is_none_is_refused_before_anything_moves() -> None:
+    problem = Quadratic()
+    controller = PriorController(adamw(problem), STEPS)
+    with pytest.raises(TypeError, match=r"a function that returns the loss, not 5$"):
+        controller.step(torch.tensor(1.0), 5)
+    assert torch.equal(problem.weight, Quadratic().weight)

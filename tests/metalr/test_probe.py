@@ -153,3 +153,23 @@ def test_in_autocast_a_small_step_says_nothing(as_parts) -> None:
         closure = BatchLosses([batch_loss, batch_loss]) if as_parts else batch_loss
         readings.append(probe.read(loss, closure, gradient_scale=1.0))
     assert [reading.is_resolved for reading in readings] == [True, False]
+
+
+def test_a_complex_weight_counts_as_its_two_parts() -> None:
+    parts = torch.nn.Parameter(torch.tensor([[3.0, -1.0], [0.5, 2.0]]))
+    whole = torch.nn.Parameter(torch.view_as_complex(parts.detach().clone()))
+    readings = []
+    for weight in (parts, whole):
+        optimizer = torch.optim.SGD([weight], lr=0.1)
+
+        def loss_of(weight=weight):
+            return weight.abs().square().sum()
+
+        loss = loss_of()
+        loss.backward()
+        probe = Probe([weight])
+        optimizer.step()
+        readings.append(probe.read(loss, loss_of, gradient_scale=1.0))
+        assert probe.measure(gradient_scale=1.0).alignment == pytest.approx(1.0)
+    assert readings[0].foretold == pytest.approx(readings[1].foretold)
+    assert readings[0].sigma == pytest.approx(readings[1].sigma, rel=1e-5)

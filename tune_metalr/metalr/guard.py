@@ -91,6 +91,10 @@ class Guard:
         else:
             self._weights, self._kept = weights, [weight.detach().clone() for weight in weights]
 
+    def forget(self) -> None:
+        """Let go of the copy: steps that cannot be looked at may lead anywhere."""
+        self._weights, self._kept = [], []
+
     def kept(self, weights: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the copies of some weights."""
         copies = {id(w): kept for w, kept in zip(self._weights, self._kept, strict=True)}

@@ -181,7 +181,9 @@ class MetaLR(PriorController):
         if self._is_listening:
             self._tracker.hear(self._step, value)
         self._log_respite = min(0.0, self._log_respite + _RETREAT / _RESPITE_STEPS)
-        if closure is not None and self._has_blown_up(value, closure):
+        if closure is None:
+            self._guard.forget()
+        elif self._has_blown_up(value, closure):
             return
         is_due = closure is not None and (self._has_retreated or is_probed(self._step))
         weights = weights_with_gradients(self.optimizer) if is_due else []
@@ -192,7 +194,11 @@ class MetaLR(PriorController):
         probe = Probe(weights, before=self._guard.kept(weights))
         step_leaving_gradients(self.optimizer)
         self.forward_evaluations += 1
-        reading = probe.read(loss, closure, gradient_scale=gradient_scale)
+        try:
+            reading = probe.read(loss, closure, gradient_scale=gradient_scale)
+        except BaseException:
+            probe.undo()
+            raise
         if reading.has_failed:
             probe.undo()
             self._guard.repair_optimizer()

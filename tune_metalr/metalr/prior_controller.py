@@ -60,14 +60,17 @@ class PriorController(LearningRateController):
         self._initial_lr = initial_lr
         self._step = 0
         self._skipped_last = False
-        self._unit = 1.0
+        self._unit = _unit_of(optimizer, 1.0) if self.family is Family.SGD_MOMENTUM else 1.0
         self._learning_rate = self._planned()
         if sets_weight_decay:
             _set_weight_decay(optimizer, self._prior.weight_decay)
 
     @property
     def learning_rate(self) -> float:
-        """The rate of the first parameter group."""
+        """The rate of the last step, in the first parameter group that has any.
+
+        Before the first step of SGD it is that of a loss of 1: what it will be, the loss decides.
+        """
         return self._learning_rate
 
     @property
@@ -83,6 +86,8 @@ class PriorController(LearningRateController):
         gradient_scale: float = 1.0,
     ) -> None:
         """Perform the optimizer step. Of losses, the first counts, and whether one is finite."""
+        if not (closure is None or callable(closure)):
+            raise TypeError(f"a closure is a function that returns the loss, not {closure!r}")
         value = float(loss.detach())
         if not math.isfinite(value):
             self._skip(closure)
@@ -96,13 +101,14 @@ class PriorController(LearningRateController):
         self._step += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the step count, the last rate and the unit of rates."""
+        """Return the step count, the last rate, the unit of rates and the ratios of groups."""
         return {
             "step": self._step,
             "skipped_steps": self.skipped_steps,
             "skipped_last": self._skipped_last,
             "learning_rate": self._learning_rate,
             "unit": self._unit,
+            "ratios": [*self._rates.ratios],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -112,6 +118,7 @@ class PriorController(LearningRateController):
         self._skipped_last = state["skipped_last"]
         self._learning_rate = state["learning_rate"]
         self._unit = state["unit"]
+        self._rates.ratios = [*state["ratios"]]
 
     def _skip(self, closure: Closure | None) -> None:
         self.skipped_steps += 1

@@ -167,7 +167,15 @@ def _products(
 
 
 def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
-    return zip(*(tensor.reshape(-1).split(_PIECE) for tensor in tensors), strict=True)  # type: ignore[no-untyped-call]
+    parts = (_flat(tensor).split(_PIECE) for tensor in tensors)  # type: ignore[no-untyped-call]
+    return zip(*parts, strict=True)
+
+
+def _flat(tensor: torch.Tensor) -> torch.Tensor:
+    """Return one dimension of real numbers: a complex one counts as its two parts."""
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.resolve_conj())
+    return tensor.reshape(-1)
 
 
 def _resolution(dtype: torch.dtype) -> float:
