@@ -107,7 +107,7 @@ def test_methods_that_are_not_picked_are_shown_nowhere(tab, page):
     show(tab)
     tab.run("document.querySelector('.chips input[data-method=\"1\"]').click()")
     left = (
-        "[...document.querySelectorAll('[data-method=\"1\"]:not(input)')]"
+        "[...document.querySelectorAll('[data-method=\"1\"]:not(input, .legend *)')]"
         ".filter(e => e.getClientRects().length).length"
     )
     assert tab.run(left) == 0
@@ -133,6 +133,22 @@ def test_a_curve_says_what_it_is_when_pointed_at(tab, page, width):
         if tab.run(f"{tip}.style.display") == "block":
             shown.add(tab.run(f"{tip}.querySelector('b').textContent"))
     assert {"adamw random", LONG} <= shown
+    assert tab.complaints == []
+
+
+def test_the_legend_names_every_line_and_hides_it_everywhere(tab, page):
+    tab.open(page, width=LAPTOP)
+    show(tab)
+    legend = "#figure-budgets-cifar10-cnn .legend button"
+    names = tab.run(f"[...document.querySelectorAll('{legend}')].map(e => e.textContent)")
+    assert {"adamw random", *METHODS} <= set(names)
+    assert len(set(names)) == len(names)
+    entry = f"[...document.querySelectorAll('{legend}')].find(e => e.textContent === 'metalr')"
+    tab.run(f"{entry}.click()")
+    assert tab.run(f"{entry}.getAttribute('aria-pressed')") == "false"
+    assert tab.run("document.getElementById('shown').textContent") == "5 of 6"
+    tab.run(f"{entry}.click()")
+    assert tab.run("document.getElementById('shown').textContent") == "6 of 6"
     assert tab.complaints == []
 
 

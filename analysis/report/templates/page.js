@@ -157,6 +157,34 @@
     return holder;
   }
 
+  // What each line is called, once for all charts of a figure: a click hides it everywhere.
+  function legendOf(charts) {
+    const legend = document.createElement("div");
+    legend.className = "legend";
+    const lines = new Map(charts.flatMap((chart) => chart.series).map((line) => [line.method, line]));
+    for (const line of lines.values()) {
+      const entry = document.createElement("button");
+      entry.type = "button";
+      entry.dataset.method = line.method;
+      entry.append(pickOf(line.method).parentElement.querySelector(".key").cloneNode(true), line.name);
+      entry.addEventListener("click", () => { pickOf(line.method).click(); });
+      for (const [event, isNear] of [["pointerenter", true], ["pointerleave", false], ["focus", true], ["blur", false]]) {
+        entry.addEventListener(event, () => stress(charts, isNear ? line.method : null));
+      }
+      legend.append(entry);
+    }
+    return legend;
+  }
+
+  // Let one line stand out of its charts, or none.
+  function stress(charts, method) {
+    for (const { chart, plot } of drawn) {
+      if (!charts.includes(chart)) continue;
+      const at = chart.series.findIndex((line) => line.method === method);
+      plot.setSeries(at < 0 ? null : 3 * at + 1, { focus: true });
+    }
+  }
+
   function draw(chart, holder) {
     const tip = holder.querySelector(".tip");
     const options = {
@@ -167,7 +195,7 @@
       },
       series: lines(chart), bands: bands(chart), axes: [axis(chart, true), axis(chart, false)],
       cursor: { drag: { x: true, y: false }, points: { show: false } },
-      legend: { show: false },
+      legend: { show: false }, focus: { alpha: 0.2 },
       hooks: { setCursor: [(plot) => point(chart, plot, tip)] },
     };
     const plot = new uPlot(options, table(chart), holder);
@@ -188,20 +216,25 @@
       const charts = figures[entry.target.dataset.figure];
       const holders = charts.map((chart) => holderOf(chart, entry.target));
       charts.forEach((chart, at) => draw(chart, holders[at]));
+      entry.target.after(legendOf(charts));
       pick();
     }
   }, { rootMargin: "600px" });
-  for (const box of boxes) {
-    box.style.minHeight = "300px";
-    seen.observe(box);
+  for (const each of boxes) {
+    each.style.minHeight = "300px";
+    seen.observe(each);
   }
 
   const picks = [...document.querySelectorAll(".chips input")];
+  const pickOf = (method) => picks.find((each) => each.dataset.method === String(method));
   function pick() {
     const off = new Set(picks.filter((box) => !box.checked).map((box) => box.dataset.method));
     document.getElementById("shown").textContent = `${picks.length - off.size} of ${picks.length}`;
     for (const row of document.querySelectorAll("tr[data-method], g[data-method]")) {
       row.classList.toggle("off", off.has(row.dataset.method));
+    }
+    for (const entry of document.querySelectorAll(".legend button")) {
+      entry.setAttribute("aria-pressed", String(!off.has(entry.dataset.method)));
     }
     for (const { chart, plot } of drawn) {
       plot.batch(() => chart.series.forEach((line, place) => {
