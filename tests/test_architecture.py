@@ -97,11 +97,12 @@ ARROWS = {
     },
     "search_tables": {"cli_tables", "proposals", "space"},
     "cli_meta": {"metalr", "provenance", "signals"},
+    "cli_names": {"cli_tables", "study"},
     "cli_searches": {
         "cli_tables", "ledger", "proposals", "replay", "replay_tables", "search_tables", "signals",
     },
     "cli": {
-        "analysis", "analysis_tables", "cli_jobs", "cli_meta", "cli_searches", "cli_tables",
+        "analysis", "analysis_tables", "cli_jobs", "cli_meta", "cli_names", "cli_searches", "cli_tables",
         "command_line", "driver", "font_cache", "fork_server", "ledger", "own_analysis", "plan",
         "runner", "signals", "status", "study", "study_file", "submitted", "workloads",
     },
@@ -111,7 +112,7 @@ ARROWS = {
 ONLY_IN = {
     "ray": {"ray_pool"},
     "optuna": {"proposals"},
-    "typer": {"cli", "cli_jobs", "cli_meta", "cli_searches"},
+    "typer": {"cli", "cli_jobs", "cli_meta", "cli_names", "cli_searches"},
 }
 WITHOUT_TORCH = {*ARROWS} - {
     "as_optimizer",

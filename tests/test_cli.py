@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -64,6 +65,21 @@ def test_help_imports_nothing_heavy():
     assert result.returncode == 0
     for command in ("run", "plan", "status", "list", "schema"):
         assert f"\n  {command} " in result.stdout
+
+
+def test_the_version_is_told():
+    result = tune_metalr("--version")
+    assert result.returncode == 0
+    assert result.stdout == f"tune-metalr {version('tune-metalr')}\n"
+
+
+def test_a_report_is_not_written_over_a_file(ledger, tmp_path):
+    place = tmp_path / "notes.txt"
+    place.write_text("mine")
+    result = tune_metalr("report", ledger.store.root, "--out", place)
+    assert result.returncode == 2
+    assert result.stderr == f"tune-metalr: {place} is a file: name a folder, which need not exist\n"
+    assert place.read_text() == "mine"
 
 
 def test_status_counts_cells_and_names_the_command_that_completes(ledger):

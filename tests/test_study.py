@@ -261,11 +261,11 @@ MISTAKES = {
     "tokens of an image": (("epochs: 2", "    max_tokens: 9\nepochs: 2"), ":3: workloads.0: 'digits-cnn' is no text workload: remove 'max_tokens'"),
     "a method called as a search is": ("  wide random: {optimizer: sgd, lr: 1}\nsearches:\n  wide: {optimizer: sgd, space: {lr: {uniform: [0.1, 1]}}, samplers: random, trials: 4}\n", ":1: a method and a search would both be called 'wide random'"),
     "methods of one name": ("  sgd-0.01: {optimizer: sgd, lr: 1}\n", ":1: two methods would both be called 'sgd-0.01'"),
-    "an unknown reference": ("analysis: {reference: adm}\n", ":1: analysis.reference: unknown method 'adm'; known: sgd-0.001, sgd-0.01"),
+    "an unknown reference": ("analysis: {reference: adm}\n", ":9: analysis.reference: unknown method 'adm'; known: sgd-0.001, sgd-0.01"),
     "a margin of no size": ("analysis: {margin: 2}\n", ":9: analysis.margin: expected a number between 0 and 1, or one for each workload, not 2"),
     "a margin that is no number": ("analysis: {margin: {digits-cnn: small}}\n", ":9: analysis.margin: expected a number, not 'small'"),
-    "a margin for another workload": ("analysis: {margin: {digit-cnn: 0.1}}\n", ":1: analysis.margin: unknown workload 'digit-cnn'; did you mean 'digits-cnn'?"),
-    "no margin for a workload": ("analysis: {margin: {}}\n", ":1: analysis.margin: nothing for 'digits-cnn'"),
+    "a margin for another workload": ("analysis: {margin: {digit-cnn: 0.1}}\n", ":9: analysis.margin: unknown workload 'digit-cnn'; did you mean 'digits-cnn'?"),
+    "no margin for a workload": ("analysis: {margin: {}}\n", ":9: analysis.margin: nothing for 'digits-cnn'"),
     "a precision": ("precision: float16\n", ":9: precision: expected 'float32' or 'bfloat16', got 'float16'"),
     "a purpose": ("purpose: developing\n", ":9: purpose: expected 'evaluation' or 'development', got 'developing'"),
     "broken YAML": ("  x: [1,\n", "not valid YAML: "),
@@ -294,6 +294,13 @@ def test_several_mistakes_are_told_together(write_study):
     with pytest.raises(UserError) as error:
         load_study(write_study(text))
     assert [line.split(": ")[1] for line in str(error.value).splitlines()] == ["epochs", "seeds"]
+
+
+def test_a_field_that_is_misspelt_is_not_told_to_be_missing_too(write_study):
+    with pytest.raises(UserError) as error:
+        load_study(write_study(SMALL_STUDY.replace("epochs: 2", "epochz: 2")))
+    assert str(error.value).endswith(":5: epochz: unknown key; did you mean 'epochs'?")
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_an_empty_file_and_a_folder_are_named(write_study, tmp_path):

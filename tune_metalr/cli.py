@@ -7,13 +7,12 @@ import sys
 import tempfile
 import traceback
 from contextlib import ExitStack
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from tune_metalr import cli_jobs, cli_meta, cli_searches
+from tune_metalr import cli_jobs, cli_meta, cli_names, cli_searches
 from tune_metalr.cli_searches import ResultsPath
 from tune_metalr.command_line import command_line
 from tune_metalr.errors import UserError, first_line
@@ -29,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(cli_names.app)
 app.add_typer(cli_searches.app)
 app.add_typer(cli_jobs.app)
 app.add_typer(cli_meta.app)
@@ -47,12 +47,24 @@ Cpus = Annotated[int | None, typer.Option(min=1, help="CPUs to use; all, if not 
 _CHECKPOINT_SECONDS = 10.0
 
 
-class Listing(StrEnum):
-    """What `list` can print."""
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
 
-    WORKLOADS = "workloads"
-    METHODS = "methods"
-    SAMPLERS = "samplers"
+        print(f"tune-metalr {version('tune-metalr')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, and end."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -221,34 +233,6 @@ def compare(
         raise UserError("--reference and --margin are for one ledger; leave them out")
     else:
         print_two_ledgers(results, other, plain_console())
-
-
-@app.command(name="list")
-def list_(what: Listing) -> None:
-    """List what a study can name."""
-    from tune_metalr.cli_tables import (
-        plain_console,
-        print_methods,
-        print_samplers,
-        print_workloads,
-    )
-
-    printers = {
-        Listing.WORKLOADS: print_workloads,
-        Listing.METHODS: print_methods,
-        Listing.SAMPLERS: print_samplers,
-    }
-    printers[what](plain_console())
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of study files, for editors."""
-    import json
-
-    from tune_metalr.study import Study
-
-    typer.echo(json.dumps(Study.model_json_schema(), indent=2))
 
 
 def _run(study: Path, **options: Any) -> int:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Protocol, Self
 
+from tune_metalr.errors import UserError
 from tune_metalr.storage import SCRATCH_PREFIX, remove_scratch, write_whole
 
 _SEPARATOR = "://"
@@ -137,9 +138,11 @@ def open_store(location: Location) -> Store:
     """Return what is at a path or at a URI, `s3://` or `gs://`.
 
     Raises:
-        UserError: The URI is of no known kind, or holds a secret.
+        UserError: The URI is of no known kind, or holds a secret; the path is a file's.
     """
     if not is_uri(location):
+        if Path(location).is_file():
+            raise UserError(f"{location} is a file: name a folder, which need not exist")
         return FolderStore(Path(location))
     from tune_metalr.object_store import ObjectStore
 

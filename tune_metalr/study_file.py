@@ -1,6 +1,8 @@
 """Reads a study's YAML file; a mistake in it is named by line, field and what was expected."""
 
+import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,9 @@ Field = tuple[str | int, ...]
 """Where a field stands: `("methods", "sgd", "lr", 0)`."""
 
 _DEEPEST = 8
+
+_NAMED_FIELD = re.compile(r"([a-z_]+(?:\.[a-z_]+)*): ")
+"""How a mistake of the study as a whole begins if it is that of one field."""
 
 _FIELDS_UNDER: dict[str, type[BaseModel]] = {
     "": Study,
@@ -53,7 +58,7 @@ def load_study(path: Path) -> StudyFile:
         study = Study.model_validate(data, context={"folder": path.absolute().parent})
         return StudyFile(study, text)
     except ValidationError as error:
-        mistakes = (_describe(path, lines, mistake) for mistake in error.errors())
+        mistakes = (_describe(path, lines, mistake) for mistake in _told(error.errors()))
         raise UserError("\n".join(dict.fromkeys(mistakes))) from None
 
 
@@ -107,9 +112,30 @@ def _walk(node: yaml.Node, at: Field, above: frozenset[int]) -> Iterator[tuple[F
             yield from _walk(item, (*at, index), above)
 
 
+def _told(mistakes: list[Any]) -> Iterator[Any]:
+    """Leave out a field that is missing because it is misspelt: the misspelling is told."""
+    misspelt = {
+        (*mistake["loc"][:-1], close[0])
+        for mistake in mistakes
+        if mistake["type"] == "extra_forbidden"
+        and (close := get_close_matches(str(mistake["loc"][-1]), _known_beside(mistake["loc"]), 1))
+    }
+    for mistake in mistakes:
+        if mistake["type"] != "missing" or mistake["loc"] not in misspelt:
+            yield mistake
+
+
+def _known_beside(field: Field) -> list[str]:
+    """Return the fields that may stand where a field does."""
+    parent = next((p for p in reversed(field[:-1]) if str(p) in _FIELDS_UNDER), "")
+    return list(_FIELDS_UNDER[str(parent)].model_fields)
+
+
 def _describe(path: Path, lines: dict[Field, int], mistake: Any) -> str:
     """Return one line about a mistake that pydantic found."""
     field = tuple(part for part in mistake["loc"] if isinstance(part, str | int))
+    if not field and (named := _NAMED_FIELD.match(_message(field, mistake))):
+        return f"{path}:{lines.get((*named[1].split('.'),), 1)}: {_message(field, mistake)}"
     known = field
     while known and known not in lines:
         known = known[:-1]  # a missing field, or pydantic's own name for a branch
@@ -122,8 +148,7 @@ def _describe(path: Path, lines: dict[Field, int], mistake: Any) -> str:
 def _message(field: Field, mistake: Any) -> str:
     kind, message = mistake["type"], mistake["msg"]
     if kind == "extra_forbidden":
-        parent = next((p for p in reversed(field[:-1]) if str(p) in _FIELDS_UNDER), "")
-        return f"unknown key{nearest(str(field[-1]), _FIELDS_UNDER[str(parent)].model_fields)}"
+        return f"unknown key{nearest(str(field[-1]), _known_beside(field))}"
     if kind == "missing":
         return "required, but not given"
     if kind == "value_error":
