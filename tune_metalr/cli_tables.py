@@ -1,14 +1,15 @@
 """The tables that commands print."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from tune_metalr.methods import AVERAGING, CONTROLLERS, DEFAULT_LR, OPTIMIZERS, SCHEDULES
 from tune_metalr.methods.presets import PRESETS
-from tune_metalr.plan import Plan
+from tune_metalr.plan import Duration, Plan
 from tune_metalr.proposals import SAMPLERS
 from tune_metalr.status import SUPERSEDED, StudyStatus
 from tune_metalr.trial import MISSING, Status
@@ -26,6 +27,18 @@ def plain_console() -> Console:
     console = Console(markup=False, highlight=False)
     return (
         console if console.is_terminal else Console(markup=False, highlight=False, width=_COLUMNS)
+    )
+
+
+def watched(durations: Sequence[Duration]) -> Iterable[Duration]:
+    """Pass on what is timed for a plan; on a terminal, a bar shows how far it is."""
+    console = Console(stderr=True)
+    return track(
+        durations,
+        f"Timing {len(durations)} kinds of trials",
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     )
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from tune_metalr.evidence import too_small
@@ -37,6 +37,12 @@ class Plan(NamedTuple):
     """What a user should know of the searches, and of what can be claimed."""
 
 
+Duration = tuple[object, ...]
+"""What decides how long a trial takes."""
+
+Watched = Callable[[Sequence[Duration]], Iterable[Duration]]
+
+
 class _Kind(NamedTuple):
     """Trials that take as long as one another."""
 
@@ -53,23 +59,32 @@ def plan_study(
     places: DataPlaces,
     *,
     cpus: int,
+    watched: Watched = list,
 ) -> Plan:
-    """Time each kind of trial for a moment and add up; trials of searches as if none is pruned."""
+    """Time each kind of trial for a moment and add up; trials of searches as if none is pruned.
+
+    Args:
+        study: The study.
+        wanted: Its trials.
+        searches: Its searches.
+        places: Where data lie.
+        cpus: That there are.
+        watched: Passes on what is timed, one after the other: how far it is can be shown.
+    """
     # Imported here: it needs torch, and the terms of a plan do not.
-    from tune_metalr.timing import Estimate, estimate
+    from tune_metalr.timing import estimate
 
     kinds = [_Kind(item.trial, item.role, 1) for item in wanted]
     kinds += [kind for search in searches for kind in _kinds_of(search)]
-    estimates: dict[tuple[object, ...], Estimate] = {}
+    to_time = {_decides_duration(kind.trial): kind.trial for kind in reversed(kinds)}
+    estimates = {duration: estimate(to_time[duration], places) for duration in watched([*to_time])}
     trials_by_role: Counter[str] = Counter()
     seconds, gradient_steps = 0.0, 0
     for kind in kinds:
-        duration = _decides_duration(kind.trial)
-        if duration not in estimates:
-            estimates[duration] = estimate(kind.trial, places)
+        one = estimates[_decides_duration(kind.trial)]
         trials_by_role[kind.role] += kind.how_many
-        seconds += kind.how_many * estimates[duration].seconds
-        gradient_steps += kind.how_many * estimates[duration].gradient_steps
+        seconds += kind.how_many * one.seconds
+        gradient_steps += kind.how_many * one.gradient_steps
     slots = max(1, int(cpus / study.need["CPU"]))
     comparisons = num_comparisons(study)
     fewest, most = num_pairs(study)
@@ -175,7 +190,7 @@ def smallest_p_value(num_seeds: int, num_comparisons: int) -> float:
     return min(1.0, max(1, num_comparisons) * 2.0 ** (1 - num_seeds))
 
 
-def _decides_duration(trial: Trial) -> tuple[object, ...]:
+def _decides_duration(trial: Trial) -> Duration:
     """Return what a trial's duration depends on."""
     return (
         trial.workload,
