@@ -1,6 +1,7 @@
 """How much tuning each baseline needs to catch up with each method that is not tuned."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -195,7 +196,9 @@ def _tuned(baseline: TunedBaseline, floor: float) -> _Tuned:
 def _pair(method: str, untuned: _Untuned, tuned: _Tuned) -> CatchingUp:
     baseline, curve = tuned.baseline, tuned.configuration
     is_range = not baseline.is_independent and baseline.num_repeats < FEWEST_REPEATS
-    match, lead = (range_to_match, range_of_leads) if is_range else (budget_to_match, lead_at)
+    is_single = baseline.num_repeats == 1
+    match = partial(range_to_match, is_single=is_single) if is_range else budget_to_match
+    lead = partial(range_of_leads, is_single=is_single) if is_range else lead_at
 
     def level(budgets: FloatArray) -> Curve:
         return constant_curve(untuned.scores, budgets)

@@ -88,11 +88,16 @@ def lead_at(
     return Interval(lead, lead - half, lead + half)
 
 
-def range_to_match(tuned: Curve, untuned: Curve) -> BudgetToMatch:
+def range_to_match(tuned: Curve, untuned: Curve, *, is_single: bool = False) -> BudgetToMatch:
     """Return the budget to match with the range over repeats of the search, where they are few.
 
     The ends are the smallest and the largest budget that a single repeat needed to reach the
     untuned method's estimate. They are no interval: nothing is said with a confidence.
+
+    Args:
+        tuned: Of the baseline.
+        untuned: At the same budgets.
+        is_single: Whether there is one repeat, which has no range: the ends are NaN.
 
     Raises:
         ValueError: The budgets differ.
@@ -103,17 +108,26 @@ def range_to_match(tuned: Curve, untuned: Curve) -> BudgetToMatch:
         for repeat in np.maximum.accumulate(tuned.pseudo_values, axis=1)
     ]
     budget = _first(tuned.budgets, difference)
+    low, high = _range([budget, *single], is_single=is_single)
     return BudgetToMatch(
         budget=budget,
-        low=min(budget, *single),
-        high=max(budget, *single),
+        low=low,
+        high=high,
         within=float(tuned.budgets[-1]),
         more_than=0.0,
     )
 
 
-def range_of_leads(tuned: Curve, untuned: Curve, budget: float) -> Interval | None:
+def range_of_leads(
+    tuned: Curve, untuned: Curve, budget: float, *, is_single: bool = False
+) -> Interval | None:
     """Return the lead after a budget with its range over repeats of the search; `None` beyond.
+
+    Args:
+        tuned: Of the baseline.
+        untuned: At the same budgets.
+        budget: Of tuning.
+        is_single: Whether there is one repeat, which has no range: the ends are NaN.
 
     Raises:
         ValueError: The budgets differ.
@@ -125,7 +139,11 @@ def range_of_leads(tuned: Curve, untuned: Curve, budget: float) -> Interval | No
     lead = -float(difference[place])
     single = untuned.score[place] - tuned.pseudo_values[:, : place + 1].max(axis=1)
     ends = [lead, *(float(value) for value in single)]
-    return Interval(lead, min(ends), max(ends))
+    return Interval(lead, *_range(ends, is_single=is_single))
+
+
+def _range(values: list[float], *, is_single: bool) -> tuple[float, float]:
+    return (math.nan, math.nan) if is_single else (min(values), max(values))
 
 
 def _difference(tuned: Curve, untuned: Curve) -> tuple[FloatArray, FloatArray, FloatArray]:

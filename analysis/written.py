@@ -12,12 +12,14 @@ _BREAK = {False: " ", True: "\n"}
 
 
 def budget(match: BudgetToMatch | None, *, broken: bool = False) -> str:
-    """Return a budget to match with its ends, as '48 [31, never]'."""
+    """Return a budget to match with its ends, as '48 [31, never]', if it has any."""
     if match is None:
         return "-"
     found = (
         f"never within {compact(match.within)}" if match.budget == NEVER else compact(match.budget)
     )
+    if math.isnan(match.low):
+        return found
     return f"{found}{_BREAK[broken]}[{compact(match.low)}, {compact(match.high)}]"
 
 
@@ -45,6 +47,8 @@ def points(interval: Interval | None, *, broken: bool = False) -> str:
 
 def _bracketed(interval: Interval, *, digits: int = 2, sign: str = "", broken: bool = False) -> str:
     value = f"{_plain(interval.estimate, digits):{sign}.{digits}f}"
+    if math.isnan(interval.low):
+        return value
     if math.isinf(interval.low):
         return f"{value}{_BREAK[broken]}[one run]"
     low, high = (f"{_plain(end, digits):.{digits}f}" for end in interval[1:])

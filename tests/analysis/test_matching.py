@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis import written
 from analysis.budgets import Curve, constant_curve, independent_curve, mean_of_repeats
 from analysis.matching import (
     NEVER,
@@ -298,11 +299,15 @@ def test_few_repeats_have_a_range_and_no_claim():
     assert range_of_leads(tuned, untuned, 2.5) == leads[1]
 
 
-def test_one_repeat_has_a_range_of_itself():
+def test_one_repeat_has_no_range():
     tuned = mean_of_repeats(np.array([1.0, 2.0, 3.0]), REPEATS[:1])
     untuned = constant_curve([0.64, 0.66], tuned.budgets)
-    assert range_to_match(tuned, untuned) == BudgetToMatch(2, 2, 2, within=3, more_than=0)
-    assert range_of_leads(tuned, untuned, 1) == pytest.approx((0.15, 0.15, 0.15))
+    match = range_to_match(tuned, untuned, is_single=True)
+    lead = range_of_leads(tuned, untuned, 1, is_single=True)
+    assert match == pytest.approx((2, math.nan, math.nan, 3, 0), nan_ok=True)
+    assert lead == pytest.approx((0.15, math.nan, math.nan), nan_ok=True)
+    assert written.budget(match) == "2"
+    assert written.points(lead) == "+15.00"
 
 
 @given(st.lists(st.lists(SCORES, min_size=4, max_size=4), min_size=1, max_size=5), SCORES)

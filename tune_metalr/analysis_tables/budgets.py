@@ -172,7 +172,9 @@ def _notes(row: CatchingUp) -> Iterator[str]:
     baseline = row.baseline
     if baseline.is_population:
         yield "its trials are rounds, parts of runs: compare gradients, not trials"
-    if row.is_range:
+    if row.is_range and baseline.num_repeats == 1:
+        yield f"a single search has no interval, which takes {FEWEST_REPEATS}"
+    elif row.is_range:
         yield (
             f"brackets are the range over {baseline.num_repeats} repeats, not an interval, which "
             f"takes {FEWEST_REPEATS}"

@@ -162,8 +162,8 @@ def _explained(rows: list[CatchingUp], has_curves: bool) -> Iterator[str]:
 def _of_ranges(rows: list[CatchingUp]) -> Iterator[str]:
     for baseline in {id(row.baseline): row.baseline for row in rows if row.is_range}.values():
         told = (
-            f"are the range over {baseline.num_repeats} repeats, not an interval"
+            f"brackets and bands are the range over {baseline.num_repeats} repeats, not an interval"
             if baseline.num_repeats > 1
-            else "say nothing: there is a single search"
+            else "a single search has neither interval nor band"
         )
-        yield f"{baseline.workload}, {baseline.label}: brackets and bands {told}."
+        yield f"{baseline.workload}, {baseline.label}: {told}."
