@@ -18,9 +18,14 @@ def budget(match: BudgetToMatch | None, *, broken: bool = False) -> str:
     found = (
         f"never within {compact(match.within)}" if match.budget == NEVER else compact(match.budget)
     )
+    return f"{found}{ends(match, before=_BREAK[broken])}"
+
+
+def ends(match: BudgetToMatch, *, before: str = " ") -> str:
+    """Return the ends of a budget to match in brackets, with what stands before; or nothing."""
     if math.isnan(match.low):
-        return found
-    return f"{found}{_BREAK[broken]}[{compact(match.low)}, {compact(match.high)}]"
+        return ""
+    return f"{before}[{compact(match.low)}, {compact(match.high)}]"
 
 
 def compact(value: float) -> str:

@@ -97,3 +97,28 @@ def test_a_warm_up_that_has_begun_at_0_hides_no_ratio() -> None:
     assert optimizer.param_groups[0]["lr"] == 0
     GroupRates(optimizer).set(0.5)
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 1.0]
+
+
+def test_a_group_that_a_scheduler_holds_at_0_stays_there() -> None:
+    first, second = weights(2)
+    optimizer = torch.optim.SGD([{"params": [first]}, {"params": [second]}], lr=0.1)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, [lambda step: 0.01, lambda step: 0.0])
+    GroupRates(optimizer).set(0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.0]
+
+
+def test_a_group_that_is_added_after_a_resume_has_the_ratio_of_the_whole_run() -> None:
+    first, second = weights(2)
+    saved = GroupRates(torch.optim.SGD([first], lr=0.1)).state_dict()
+    optimizer = torch.optim.SGD([first], lr=0.003)
+    rates = GroupRates(optimizer)
+    rates.load_state_dict(saved)
+    optimizer.add_param_group({"params": [second], "lr": 0.2})
+    rates.set(0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 1.0]
+
+
+def test_a_state_of_more_groups_is_refused() -> None:
+    saved = GroupRates(torch.optim.SGD([{"params": [w]} for w in weights(2)], lr=0.1)).state_dict()
+    with pytest.raises(ValueError, match="of 2 parameter groups, the optimizer has 1"):
+        GroupRates(torch.optim.SGD(weights(), lr=0.1)).load_state_dict(saved)

@@ -303,6 +303,22 @@ def test_a_field_that_is_misspelt_is_not_told_to_be_missing_too(write_study):
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_a_missing_field_is_sought_among_those_beside_it(write_study):
+    with pytest.raises(UserError) as error:
+        load_study(write_study(SMALL_STUDY.replace("optimizer: sgd", "optimiser: sgd")))
+    assert str(error.value).endswith("optimizer: required, but not given; is it 'optimiser'?")
+
+
+def test_a_mistake_of_a_search_is_told_by_its_line_whatever_it_is_called(write_study):
+    text = SMALL_STUDY.replace("epochs: 2", "epochs: 1") + (
+        "searches:\n  Wide-16.b:\n    optimizer: sgd\n    space: {lr: {uniform: [0.1, 1]}}\n"
+        "    samplers: random\n    pruner: median\n    trials: 8\n"
+    )
+    with pytest.raises(UserError) as error:
+        load_study(write_study(text))
+    assert ":14: searches.Wide-16.b.pruner: " in str(error.value)
+
+
 def test_an_empty_file_and_a_folder_are_named(write_study, tmp_path):
     with pytest.raises(UserError, match="is empty"):
         load_study(write_study("# nothing\n"))

@@ -190,38 +190,31 @@ def test_a_node_with_other_code_than_the_drivers_is_told(order, make_trial):
     assert worker.run_trial(make_trial(), "m", order._replace(code=same))
 
 
-def test_what_is_too_small_for_a_float_is_zero_in_training_alone(order, make_trial, monkeypatch):
-    tiny, trained_with = torch.full((8,), 1e-40), []
-    run_epoch = Training.run_epoch
-
-    def recorded(training):
-        trained_with.append(float((tiny * 0.5).sum()))
-        run_epoch(training)
-
-    monkeypatch.setattr(Training, "run_epoch", recorded)
-    worker.run_trial(make_trial(epochs=2), "a method", order)
-    assert trained_with == [0.0, 0.0]
-    assert float((tiny * 0.5).sum()) > 0
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "controller", "hyperparameters"),
-    [
-        ("sgd", "fixed", {"lr": 0.5, "momentum": 0.7, "weight_decay": 0.4}),
-        ("adamw", "fixed", {"lr": 0.1, "weight_decay": 1.0}),
-        ("adamw", "metalr", {"lr": 1e-3}),
-    ],
-)
-def test_the_outcome_is_what_it_is_with_such_numbers(
-    order, make_trial, places, optimizer, controller, hyperparameters
-):
-    trial = make_trial(
-        optimizer=optimizer, controller=controller, hyperparameters=hyperparameters, epochs=3
-    )
-    worker.run_trial(trial, "a method", order)
+def shrunk(trial, places):
+    """A run whose weights are at the low end of a float's normal range, and decay below it."""
     training = Training(trial, Task(trial, places))
+    with torch.no_grad():
+        for weight in training._model.parameters():
+            weight.mul_(1e-37)
     while not training.is_over:
         training.run_epoch()
-    row, outcome = row_of(order, trial), training.finish()
+    return training
+
+
+def test_numbers_too_small_for_a_float_are_0_in_workers_and_no_outcome_changes(make_trial, places):
+    trial = make_trial(hyperparameters={"lr": 0.5, "weight_decay": 1.0}, epochs=2)
+    tiny = torch.full((8,), 1e-40)
+    kept = shrunk(trial, places)
+    largest = [float(w.detach().abs().max()) for w in kept._model.parameters() if w.dim() > 1]
+    assert 0 < min(largest) < torch.finfo(torch.float32).tiny
+    worker.prepare_process()
+    try:
+        assert float((tiny * 0.5).sum()) == 0
+        flushed = shrunk(trial, places)
+        outcome = flushed.finish()
+    finally:
+        torch.set_flush_denormal(False)
+    assert float((tiny * 0.5).sum()) > 0
     names = [name for name in REPRODUCIBLE if name in outcome]
-    assert {name: row[name] for name in names} == {name: outcome[name] for name in names}
+    expected = kept.finish()
+    assert {name: outcome[name] for name in names} == {name: expected[name] for name in names}

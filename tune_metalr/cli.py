@@ -113,7 +113,7 @@ def run(
 @app.command()
 def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
     """Show what a study will cost here, and the smallest p-value that its seeds can reach."""
-    from tune_metalr.cli_tables import plain_console, print_plan, watched
+    from tune_metalr.cli_tables import plain_console, print_plan, timing_progress
     from tune_metalr.driver import available_cpus
     from tune_metalr.plan import plan_study
     from tune_metalr.runner import wanted_of
@@ -130,9 +130,10 @@ def plan(study: StudyPath, data_dir: DataDir = None, cpus: Cpus = None) -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch
         places = data_places(data_dir, fallback=Path(scratch), folders=loaded.folders)
         wanted = wanted_of(loaded, places)
-        found = plan_study(
-            loaded, wanted.trials, wanted.searches, places, cpus=cpus, watched=watched
-        )
+        with timing_progress() as timed:
+            found = plan_study(
+                loaded, wanted.trials, wanted.searches, places, cpus=cpus, timed=timed
+            )
         print_plan(found, plain_console())
 
 

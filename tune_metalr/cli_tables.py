@@ -1,15 +1,16 @@
 """The tables that commands print."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from rich import box
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from tune_metalr.methods import AVERAGING, CONTROLLERS, DEFAULT_LR, OPTIMIZERS, SCHEDULES
 from tune_metalr.methods.presets import PRESETS
-from tune_metalr.plan import Duration, Plan
+from tune_metalr.plan import Plan
 from tune_metalr.proposals import SAMPLERS
 from tune_metalr.status import SUPERSEDED, StudyStatus
 from tune_metalr.trial import MISSING, Status
@@ -30,16 +31,13 @@ def plain_console() -> Console:
     )
 
 
-def watched(durations: Sequence[Duration]) -> Iterable[Duration]:
-    """Pass on what is timed for a plan; on a terminal, a bar shows how far it is."""
+@contextmanager
+def timing_progress() -> Iterator[Callable[[int, int], None]]:
+    """Show on the terminal, if there is one, how far a plan's timing is; yield what is told."""
     console = Console(stderr=True)
-    return track(
-        durations,
-        f"Timing {len(durations)} kinds of trials",
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("Timing kinds of trials", total=None)
+        yield lambda done, of: bars.update(bar, completed=done, total=of)
 
 
 def table(texts: Iterable[str], numbers: Iterable[str]) -> Table:

@@ -103,15 +103,16 @@ class GroupRates:
     """The rates of an optimizer's parameter groups, moved together.
 
     Each group keeps the ratio of its rate to that of the first group that had one; 0 stays 0.
-    Where a scheduler has already lowered a rate to 0, the rate that it began with counts.
+    Where a scheduler has already set all of them to 0, the rates that it began with count.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._optimizer = optimizer
-        rates = [_rate(group) for group in optimizer.param_groups]
+        rates = [float(group["lr"]) for group in optimizer.param_groups]
+        if not any(rates):
+            rates = [float(group.get("initial_lr", 0.0)) for group in optimizer.param_groups]
         self._base = next((rate for rate in rates if rate > 0), 0.0)
-        self.ratios = [self._ratio(rate) for rate in rates]
-        """Of each group's rate to the one that is set."""
+        self._ratios = [self._ratio(rate) for rate in rates]
 
     def set(self, rate: float) -> None:
         """Set the rate of the first group that had one, and every other in its ratio.
@@ -119,16 +120,29 @@ class GroupRates:
         A group that was added since has the ratio of the rate that it was added with.
         """
         groups = self._optimizer.param_groups
-        self.ratios += [self._ratio(_rate(group)) for group in groups[len(self.ratios) :]]
-        for group, ratio in zip(groups, self.ratios, strict=True):
+        self._ratios += [self._ratio(float(group["lr"])) for group in groups[len(self._ratios) :]]
+        for group, ratio in zip(groups, self._ratios, strict=True):
             group["lr"] = rate * ratio
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the ratios, and the rate that they are of: a resumed optimizer has others."""
+        return {"base": self._base, "ratios": [*self._ratios]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned.
+
+        Raises:
+            ValueError: It is of an optimizer with more groups.
+        """
+        if len(state["ratios"]) > len(self._optimizer.param_groups):
+            raise ValueError(
+                f"the state is of {len(state['ratios'])} parameter groups, "
+                f"the optimizer has {len(self._optimizer.param_groups)}"
+            )
+        self._base, self._ratios = state["base"], [*state["ratios"]]
 
     def _ratio(self, rate: float) -> float:
         return rate / self._base if self._base else 1.0
-
-
-def _rate(group: dict[str, Any]) -> float:
-    return float(group["lr"]) or float(group.get("initial_lr", 0.0))
 
 
 def _is_whole(number: object) -> bool:

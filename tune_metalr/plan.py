@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tune_metalr.evidence import too_small
@@ -37,12 +37,6 @@ class Plan(NamedTuple):
     """What a user should know of the searches, and of what can be claimed."""
 
 
-Duration = tuple[object, ...]
-"""What decides how long a trial takes."""
-
-Watched = Callable[[Sequence[Duration]], Iterable[Duration]]
-
-
 class _Kind(NamedTuple):
     """Trials that take as long as one another."""
 
@@ -59,7 +53,7 @@ def plan_study(
     places: DataPlaces,
     *,
     cpus: int,
-    watched: Watched = list,
+    timed: Callable[[int, int], None] = lambda done, of: None,
 ) -> Plan:
     """Time each kind of trial for a moment and add up; trials of searches as if none is pruned.
 
@@ -69,7 +63,7 @@ def plan_study(
         searches: Its searches.
         places: Where data lie.
         cpus: That there are.
-        watched: Passes on what is timed, one after the other: how far it is can be shown.
+        timed: Told how many kinds of trials have been timed, and of how many.
     """
     # Imported here: it needs torch, and the terms of a plan do not.
     from tune_metalr.timing import estimate
@@ -77,7 +71,10 @@ def plan_study(
     kinds = [_Kind(item.trial, item.role, 1) for item in wanted]
     kinds += [kind for search in searches for kind in _kinds_of(search)]
     to_time = {_decides_duration(kind.trial): kind.trial for kind in reversed(kinds)}
-    estimates = {duration: estimate(to_time[duration], places) for duration in watched([*to_time])}
+    estimates = {}
+    for done, (key, trial) in enumerate(to_time.items()):
+        timed(done, len(to_time))
+        estimates[key] = estimate(trial, places)
     trials_by_role: Counter[str] = Counter()
     seconds, gradient_steps = 0.0, 0
     for kind in kinds:
@@ -190,7 +187,7 @@ def smallest_p_value(num_seeds: int, num_comparisons: int) -> float:
     return min(1.0, max(1, num_comparisons) * 2.0 ** (1 - num_seeds))
 
 
-def _decides_duration(trial: Trial) -> Duration:
+def _decides_duration(trial: Trial) -> tuple[object, ...]:
     """Return what a trial's duration depends on."""
     return (
         trial.workload,

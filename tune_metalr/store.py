@@ -142,7 +142,7 @@ def open_store(location: Location) -> Store:
     """
     if not is_uri(location):
         if Path(location).is_file():
-            raise UserError(f"{location} is a file: name a folder, which need not exist")
+            raise UserError(f"{location} is a file: name a folder")
         return FolderStore(Path(location))
     from tune_metalr.object_store import ObjectStore
 

@@ -1,6 +1,5 @@
 """Reads a study's YAML file; a mistake in it is named by line, field and what was expected."""
 
-import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,9 +15,6 @@ Field = tuple[str | int, ...]
 """Where a field stands: `("methods", "sgd", "lr", 0)`."""
 
 _DEEPEST = 8
-
-_NAMED_FIELD = re.compile(r"([a-z_]+(?:\.[a-z_]+)*): ")
-"""How a mistake of the study as a whole begins if it is that of one field."""
 
 _FIELDS_UNDER: dict[str, type[BaseModel]] = {
     "": Study,
@@ -134,15 +130,27 @@ def _known_beside(field: Field) -> list[str]:
 def _describe(path: Path, lines: dict[Field, int], mistake: Any) -> str:
     """Return one line about a mistake that pydantic found."""
     field = tuple(part for part in mistake["loc"] if isinstance(part, str | int))
-    if not field and (named := _NAMED_FIELD.match(_message(field, mistake))):
-        return f"{path}:{lines.get((*named[1].split('.'),), 1)}: {_message(field, mistake)}"
+    if not field:  # one of the study as a whole, which may begin with the field that it is of
+        message = _message(field, mistake)
+        return f"{path}:{_line_of(message.partition(': ')[0], lines)}: {message}"
     known = field
     while known and known not in lines:
         known = known[:-1]  # a missing field, or pydantic's own name for a branch
     line = lines.get(known, 1)
-    shown = field if mistake["type"] == "missing" else known
-    where = f"{_dotted(shown)}: " if shown else ""
-    return f"{path}:{line}: {where}{_message(field, mistake)}"
+    is_missing = mistake["type"] == "missing"
+    where = f"{_dotted(field if is_missing else known)}: " if field else ""
+    beside = [str(other[-1]) for other in lines if is_missing and other[:-1] == field[:-1]]
+    close = get_close_matches(str(field[-1]), beside, 1)
+    misspelt = f"; is it '{close[0]}'?" if close else ""
+    return f"{path}:{line}: {where}{_message(field, mistake)}{misspelt}"
+
+
+def _line_of(dotted: str, lines: dict[Field, int]) -> int:
+    """Return the line of a field that is written with dots, or of the nearest above it."""
+    by_name = {_dotted(field): line for field, line in lines.items()}
+    while dotted and dotted not in by_name:
+        dotted = dotted.rpartition(".")[0]
+    return by_name.get(dotted, 1)
 
 
 def _message(field: Field, mistake: Any) -> str:

@@ -3,9 +3,6 @@
 It knows no ray: the pool calls it in its actors, and tests call it directly.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 
 from tune_metalr.attempts import Attempt, attempt
@@ -20,6 +17,16 @@ from tune_metalr.trial import Status, Trial, failed_outcome, identity_columns
 from tune_metalr.work_order import WorkOrder
 from tune_metalr.workloads.places import places_here
 from tune_metalr.workloads.task import Task
+
+
+def prepare_process() -> None:
+    """Take numbers below the normal range of a float for 0, in this process from now on.
+
+    A recurrent network whose weights decay to nothing is full of them, and each costs a processor
+    ten times an ordinary one or more. What they are added to does not notice. Torch's own threads
+    do as the one that begins them, so this comes before any of them.
+    """
+    torch.set_flush_denormal(True)
 
 
 def run_trial(trial: Trial, method: str, order: WorkOrder) -> Status:
@@ -49,10 +56,9 @@ def run_trial(trial: Trial, method: str, order: WorkOrder) -> Status:
                 seconds_again = inheritance.begin(training)
             else:
                 training.load_state_dict(unpacked(state))
-            with _no_denormals():
-                _train(training, Interval(order.checkpoint_seconds), checkpoints, living)
-                inheritance.keep(training)
-                outcome = training.finish()
+            _train(training, Interval(order.checkpoint_seconds), checkpoints, living)
+            inheritance.keep(training)
+            outcome = training.finish()
         except (OSError, UserError):
             raise
         except Exception as error:
@@ -69,20 +75,6 @@ def run_trial(trial: Trial, method: str, order: WorkOrder) -> Status:
         )
     checkpoints.remove(trial.trial_id)
     return Status(outcome["status"])
-
-
-@contextmanager
-def _no_denormals() -> Iterator[None]:
-    """Take numbers below the normal range of a float for 0.
-
-    A recurrent network whose weights decay to nothing is full of them, and each costs a processor
-    ten times an ordinary one or more. What they are added to does not notice.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 def _made_by(order: WorkOrder) -> dict[str, str | None]:

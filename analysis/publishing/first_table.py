@@ -103,10 +103,10 @@ def _score(study: Studied, row: MethodSummary | None, search: str, usual_runs: i
 
 
 def _matched(match: BudgetToMatch) -> str:
-    ends = f"[{written.compact(match.low)}, {written.compact(match.high)}]"
+    ends = written.ends(match)
     if match.budget == NEVER:
-        return f"not matched within {written.compact(match.within)} trials {ends}"
-    return f"matched after {written.compact(match.budget)} {ends}"
+        return f"not matched within {written.compact(match.within)} trials{ends}"
+    return f"matched after {written.compact(match.budget)}{ends}"
 
 
 def _tuned(study: Studied, workloads: Sequence[str], shown: Shown) -> Iterator[tuple[str, ...]]:

@@ -64,7 +64,7 @@ def matching_sentence(each: CatchingUp) -> str:
     """Return how many trials a tuned baseline needs to match a method."""
     name, match = each.baseline.label, each.trials
     is_single = each.is_range and each.baseline.num_repeats == 1
-    ends = "" if is_single else f" [{written.compact(match.low)}, {written.compact(match.high)}]"
+    ends = written.ends(match)
     if match.budget == NEVER:
         told = f"{name} does not match it within {_trials(match.within)}{ends}"
     else:

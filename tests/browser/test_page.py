@@ -146,6 +146,9 @@ def test_the_legend_names_every_line_and_hides_it_everywhere(tab, page):
     entry = f"[...document.querySelectorAll('{legend}')].find(e => e.textContent === 'metalr')"
     tab.run(f"{entry}.click()")
     assert tab.run(f"{entry}.getAttribute('aria-pressed')") == "false"
+    place = tab.run(f"{entry}.dataset.method")
+    assert tab.run(f"[...document.querySelectorAll('tr[data-method=\"{place}\"]')]"
+                   ".every(e => e.classList.contains('off'))")  # fmt: skip
     assert tab.run("document.getElementById('shown').textContent") == "5 of 6"
     tab.run(f"{entry}.click()")
     assert tab.run("document.getElementById('shown').textContent") == "6 of 6"

@@ -184,6 +184,14 @@ def test_ratios_of_groups_outlast_a_resume_from_rates_of_0() -> None:
     assert second == pytest.approx(3 * first)
 
 
+def test_a_state_saved_before_ratios_were_is_taken_over() -> None:
+    controller = PriorController(adamw(Quadratic()), STEPS)
+    saved = controller.state_dict() | {"step": 7}
+    del saved["rates"]
+    controller.load_state_dict(saved)
+    assert controller.state_dict()["step"] == 7
+
+
 def test_a_closure_that_is_none_is_refused_before_anything_moves() -> None:
     problem = Quadratic()
     controller = PriorController(adamw(problem), STEPS)

@@ -158,7 +158,7 @@ def test_in_autocast_a_small_step_says_nothing(as_parts) -> None:
 def test_a_complex_weight_counts_as_its_two_parts() -> None:
     parts = torch.nn.Parameter(torch.tensor([[3.0, -1.0], [0.5, 2.0]]))
     whole = torch.nn.Parameter(torch.view_as_complex(parts.detach().clone()))
-    readings = []
+    readings, sizes = [], []
     for weight in (parts, whole):
         optimizer = torch.optim.SGD([weight], lr=0.1)
 
@@ -170,6 +170,8 @@ def test_a_complex_weight_counts_as_its_two_parts() -> None:
         probe = Probe([weight])
         optimizer.step()
         readings.append(probe.read(loss, loss_of, gradient_scale=1.0))
-        assert probe.measure(gradient_scale=1.0).alignment == pytest.approx(1.0)
+        sizes.append(probe.measure(gradient_scale=1.0))
     assert readings[0].foretold == pytest.approx(readings[1].foretold)
     assert readings[0].sigma == pytest.approx(readings[1].sigma, rel=1e-5)
+    assert sizes[0] == pytest.approx(sizes[1])
+    assert sizes[0].num_weights == 4

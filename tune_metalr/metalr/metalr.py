@@ -86,6 +86,7 @@ class MetaLR(PriorController):
     to bear. `GradScaler` leaves such steps out, and those of a loss that is not finite: of these
     the guard hears nothing. Statistics of batch normalisation are not put back with the weights.
     Of several processes that train one model, all must be given the same loss and a closure of it.
+    If the closure raises, the weights are those before the step; the optimizer has counted it.
     """
 
     def __init__(

@@ -108,7 +108,7 @@ class PriorController(LearningRateController):
             "skipped_last": self._skipped_last,
             "learning_rate": self._learning_rate,
             "unit": self._unit,
-            "ratios": [*self._rates.ratios],
+            "rates": self._rates.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -118,7 +118,8 @@ class PriorController(LearningRateController):
         self._skipped_last = state["skipped_last"]
         self._learning_rate = state["learning_rate"]
         self._unit = state["unit"]
-        self._rates.ratios = [*state["ratios"]]
+        if "rates" in state:  # those saved before have none
+            self._rates.load_state_dict(state["rates"])
 
     def _skip(self, closure: Closure | None) -> None:
         self.skipped_steps += 1

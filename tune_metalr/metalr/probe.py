@@ -62,7 +62,7 @@ class StepSize(NamedTuple):
     alignment: float
     """Cosine of gradient and step; NaN where one of them is 0."""
     num_weights: int
-    """That the step moves."""
+    """Real numbers that the step moves."""
 
 
 def sigma_of(foretold: float, decrease: float) -> float | None:
@@ -120,7 +120,7 @@ class Probe:
             weight_norm=math.sqrt(weight),
             gradient_norm=math.sqrt(gradient) / (gradient_scale or math.nan),
             alignment=along / norms if norms > 0 and math.isfinite(norms) else math.nan,
-            num_weights=sum(weight.numel() for weight in self._weights),
+            num_weights=sum(_flat(weight).numel() for weight in self._weights),
         )
 
     @torch.no_grad()

@@ -82,8 +82,9 @@ class TrialWork:
 
     def __call__(self, trial_json: str, method: str, results: Store | None) -> Status:
         """Run one trial to its end."""
-        from tune_metalr.worker import run_trial
+        from tune_metalr.worker import prepare_process, run_trial
 
+        prepare_process()
         order = self._order if results is None else self._order._replace(results=results)
         return run_trial(Trial.from_json(trial_json), method, order)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from analysis.catching_up import LEADS_AT, CatchingUp
 from analysis.provenance import doubtful_times
 from analysis.report import table
@@ -11,7 +13,7 @@ from analysis.report.section import Section
 from analysis.report.study_data import StudyData
 from analysis.report.table import Column, Row, Table
 from analysis.summary import MethodSummary
-from analysis.tuning_curves import UNITS, TuningCurves
+from analysis.tuning_curves import UNITS, TuningCurve, TuningCurves
 from analysis.written import INTERVALS
 from tune_metalr.trial import Role
 
@@ -86,11 +88,7 @@ def budget_figures(
 
 def budget_panel(unit: str, curves: list[TuningCurves], untuned: list[MethodSummary]) -> Panel:
     """Return curves of tuned baselines over one unit of budget, and untuned methods as levels."""
-    tuned = [
-        line(each.label, found.budgets, found.score, low=found.low, high=found.high)
-        for each in curves
-        if (found := each.curves.get(unit))
-    ]
+    tuned = [_tuned(each.label, found) for each in curves if (found := each.curves.get(unit))]
     ends = [value for series in tuned for value in (series.x[0], series.x[-1])]
     levels = [_level(row, min(ends), max(ends)) for row in untuned if row.score] if ends else []
     return Panel(
@@ -101,6 +99,12 @@ def budget_panel(unit: str, curves: list[TuningCurves], untuned: list[MethodSumm
         is_log_x=True,
         is_percent=True,
     )
+
+
+def _tuned(name: str, found: TuningCurve) -> Series:
+    if np.array_equal(found.low, found.high):  # a single search has no band
+        return line(name, found.budgets, found.score)
+    return line(name, found.budgets, found.score, low=found.low, high=found.high)
 
 
 def _level(row: MethodSummary, first: float, last: float) -> Series:

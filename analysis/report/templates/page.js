@@ -167,21 +167,25 @@
       entry.type = "button";
       entry.dataset.method = line.method;
       entry.append(pickOf(line.method).parentElement.querySelector(".key").cloneNode(true), line.name);
-      entry.addEventListener("click", () => { pickOf(line.method).click(); });
-      for (const [event, isNear] of [["pointerenter", true], ["pointerleave", false], ["focus", true], ["blur", false]]) {
-        entry.addEventListener(event, () => stress(charts, isNear ? line.method : null));
+      entry.addEventListener("click", () => { pickOf(line.method).click(); stress(charts, null); });
+      for (const [event, isNear] of [["mouseenter", true], ["mouseleave", false], ["focus", true], ["blur", false]]) {
+        entry.addEventListener(event, () => {
+          const isMeant = isNear && (event !== "focus" || entry.matches(":focus-visible"));
+          stress(charts, isMeant && pickOf(line.method).checked ? line.method : null);
+        });
       }
       legend.append(entry);
     }
     return legend;
   }
 
-  // Let one line stand out of its charts, or none.
+  // Let one line and its band stand out of its charts, or none.
   function stress(charts, method) {
     for (const { chart, plot } of drawn) {
       if (!charts.includes(chart)) continue;
-      const at = chart.series.findIndex((line) => line.method === method);
-      plot.setSeries(at < 0 ? null : 3 * at + 1, { focus: true });
+      const at = method === null ? -1 : chart.series.findIndex((line) => line.method === method);
+      plot.series.forEach((line, place) => { line.alpha = at < 0 || Math.floor((place - 1) / 3) === at ? 1 : 0.2; });
+      plot.redraw(false);
     }
   }
 
@@ -195,7 +199,7 @@
       },
       series: lines(chart), bands: bands(chart), axes: [axis(chart, true), axis(chart, false)],
       cursor: { drag: { x: true, y: false }, points: { show: false } },
-      legend: { show: false }, focus: { alpha: 0.2 },
+      legend: { show: false },
       hooks: { setCursor: [(plot) => point(chart, plot, tip)] },
     };
     const plot = new uPlot(options, table(chart), holder);
