@@ -96,7 +96,7 @@ def _against(study: Studied) -> Iterator[str]:
 
 
 def _study_row(name: str, study: Studied) -> tuple[str, ...]:
-    wanted, missing = total_and_missing(study.numbers, study.data.wanted_proposals)
+    wanted, missing = total_and_missing(study.numbers, study.data)
     hours = sum(spent.device_hours for spent in study.numbers.spent)
     days = [day[:10] for day in study.numbers.period or ()]
     commits = next(each for each in study.numbers.versions if each.name == "project_commit")

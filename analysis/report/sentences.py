@@ -82,9 +82,9 @@ def comparison_sentence(row: Comparison) -> str:
     return f"Against {row.reference}, {row.num_pairs} paired seeds: {points}, {row.verdict}."
 
 
-def completeness(numbers: Numbers, wanted_proposals: int) -> str:
+def completeness(numbers: Numbers, data: StudyData) -> str:
     """Return how much of the study has been run; empty if all has."""
-    wanted, missing = total_and_missing(numbers, wanted_proposals)
+    wanted, missing = total_and_missing(numbers, data)
     if not missing:
         return ""
     return (
@@ -99,7 +99,7 @@ def warnings(data: StudyData, numbers: Numbers) -> list[str]:
     recorded = sum(runs.recorded for runs in data.development)
     told = (
         _damage(data),
-        completeness(numbers, data.wanted_proposals),
+        completeness(numbers, data),
         lack_of_runs(data.trials, data.searches),
         f"Development: {development} of {recorded} recorded trials were run while a method was "
         f"being designed on these workloads; it may have been fitted to them."
@@ -121,14 +121,17 @@ def _damage(data: StudyData) -> str:
     )
 
 
-def total_and_missing(numbers: Numbers, wanted_proposals: int) -> tuple[int, int]:
-    """Return the trials that the study wants, those of searches included, and those not run."""
+def total_and_missing(numbers: Numbers, data: StudyData) -> tuple[int, int]:
+    """Return the trials that the study wants, and those not run.
+
+    Those of searches and of their winners are among them, known or not.
+    """
     rows: Sequence[MethodSummary] = numbers.summaries
     asked = sum(baseline.counts.total() for baseline in numbers.baselines)
     unrun = sum(baseline.counts[MISSING] for baseline in numbers.baselines)
-    proposals = max(asked, wanted_proposals)
-    wanted = sum(row.wanted for row in rows) + proposals
-    missing = sum(row.counts[MISSING] for row in rows) + unrun + proposals - asked
+    unknown = max(0, data.wanted_proposals - asked) + data.awaited_winner_runs
+    wanted = sum(row.wanted for row in rows) + asked + unknown
+    missing = sum(row.counts[MISSING] for row in rows) + unrun + unknown
     return wanted, missing
 
 

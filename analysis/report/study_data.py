@@ -56,6 +56,8 @@ class StudyData(NamedTuple):
     """Of the first folder."""
     wanted_proposals: int
     """Trials that the study's searches are to propose; as many as there are if it is not told."""
+    awaited_winner_runs: int
+    """Runs of winners that no search has yet."""
     development: list[DevelopmentRuns]
     damaged: dict[str, str]
     """Files that cannot be read: name -> what is wrong."""
@@ -76,7 +78,8 @@ def load_study_data(folders: Sequence[Location]) -> StudyData:
     ledgers = [Ledger(folder) for folder in folders]
     names = [name_of(folder) for folder in folders]
     trials = joined_trials([load_trials(f, columns=_COLUMNS) for f in folders], names)
-    searches = joined_searches([load_searches(f, columns=_COLUMNS) for f in folders], names)
+    proposals = [load_searches(f, columns=_COLUMNS) for f in folders]
+    searches = joined_searches(proposals, names)
     recorded = [ledger.trials(development.COLUMNS) for ledger in ledgers]
     rows = [row for each in recorded for row in each.table.select(development.COLUMNS).to_pylist()]
     current = {*trials["trial_id"], *searches["trial_id"]}
@@ -88,6 +91,7 @@ def load_study_data(folders: Sequence[Location]) -> StudyData:
         replayed=[curve for folder in folders for curve in replayed_curves(folder)],
         choices=load_choices(folders[0]),
         wanted_proposals=sum(map(_wanted_proposals, ledgers)),
+        awaited_winner_runs=sum(map(_awaited_winner_runs, ledgers, proposals)),
         development=development_runs(rows, current),
         damaged={name: why for each in recorded for name, why in each.damaged.items()},
         num_superseded=len({row["trial_id"] for row in rows} - current),
@@ -107,3 +111,13 @@ def _wanted_proposals(ledger: Ledger) -> int:
     if searches is None:
         return len(ledger.proposals())
     return sum(int(search["trials"]) for search in searches)
+
+
+def _awaited_winner_runs(ledger: Ledger, proposals: pd.DataFrame) -> int:
+    """Return how many runs winners will have, of searches that are not over."""
+    ended = proposals[proposals["status"].notna()].groupby("search_id").size().to_dict()
+    return sum(
+        int(search["seeds"]) * len(search["final_methods"])
+        for search in ledger.searches() or ()
+        if ended.get(search["search_id"], 0) < int(search["trials"])
+    )

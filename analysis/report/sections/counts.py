@@ -68,7 +68,7 @@ def section(data: StudyData, numbers: Numbers) -> Section:
 
 
 def _sentences(data: StudyData, numbers: Numbers) -> Iterator[str]:
-    wanted, missing = total_and_missing(numbers, data.wanted_proposals)
+    wanted, missing = total_and_missing(numbers, data)
     yield (
         f"{missing} of {wanted} trials have not been run."
         if missing

@@ -1,8 +1,11 @@
 """The answer's sentences hold the numbers that the formulas give."""
 
+import json
+
 import pytest
 
 from analysis.catching_up import catching_up
+from analysis.load import load_searches
 from analysis.report.numbers import compute
 from analysis.report.sentences import (
     answers,
@@ -88,8 +91,8 @@ def test_runs_without_a_score_and_missing_ones_are_counted(ledger):
     data, numbers = numbers_of(ledger)
     (told,) = answers(numbers)
     assert "(2 runs of 4, 1 of them without a score)" in told
-    assert total_and_missing(numbers, data.wanted_proposals) == (4, 2)
-    assert completeness(numbers, data.wanted_proposals).startswith("Unfinished: 2 of 4 trials")
+    assert total_and_missing(numbers, data) == (4, 2)
+    assert completeness(numbers, data).startswith("Unfinished: 2 of 4 trials")
 
 
 def test_one_run_has_no_interval(ledger):
@@ -109,6 +112,24 @@ def test_metalr_comes_first_then_other_controllers(ledger):
 def test_proposals_that_were_never_asked_are_missing(ledger):
     ledger.add_method("adam", [0.5])
     ledger.add_search("adamw", [0.4, 0.5, None])
-    _, numbers = numbers_of(ledger)
-    assert total_and_missing(numbers, 8) == (9, 6)
-    assert completeness(numbers, 8).startswith("Unfinished: 6 of 9")
+    data, numbers = numbers_of(ledger)
+    data = data._replace(wanted_proposals=8)
+    assert total_and_missing(numbers, data) == (9, 6)
+    assert completeness(numbers, data).startswith("Unfinished: 6 of 9")
+    data = data._replace(awaited_winner_runs=20)
+    assert total_and_missing(numbers, data) == (29, 26)
+
+
+@pytest.mark.parametrize(("trials", "missing"), [(4, 1 + 20), (3, 0)])
+def test_runs_of_winners_that_are_not_known_yet_are_missing_too(ledger, trials, missing):
+    ledger.add_method("adam", [0.5])
+    ledger.add_search("adamw", [0.4, 0.5, 0.6])
+    folder = ledger.finish()
+    (search_id,) = set(load_searches(folder)["search_id"])
+    search = {
+        "search_id": search_id, "trials": trials, "seeds": 10, "final_methods": ["#1", "#2"]
+    }  # fmt: skip
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(record | {"searches": [search]}))
+    data = load_study_data([folder])
+    assert total_and_missing(compute(data), data) == (4 + missing, missing)
