@@ -1,8 +1,5 @@
 """The ledger: nothing lost, nothing doubled, nothing damaged taken for a result."""
 
-import io
-
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -370,13 +367,3 @@ def test_what_killed_writers_left_is_removed_everywhere(ledger):
         (ledger.store.root / folder / ".writing-ab-run.json").write_bytes(b"half")
     ledger.tidy()
     assert not list(ledger.store.root.rglob(".writing-*"))
-
-
-def test_rates_that_seeds_share_take_little_room():
-    rng = np.random.default_rng(0)
-    paths = [rng.normal(size=471).tolist() for _ in range(40)]
-    rows = [{"learning_rates": path} for _ in range(30) for path in paths]
-    table = to_table(rows, [column for column in COLUMNS if column.name == "learning_rates"])
-    data = to_bytes(table)
-    assert len(data) < 1.5 * 8 * 471 * len(paths)
-    assert pq.read_table(io.BytesIO(data)).equals(table)
