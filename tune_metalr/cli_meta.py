@@ -27,12 +27,17 @@ def meta_train(
         int,
         typer.Option(min=1, max=2, help="Runs of each setting of the grid, a seed each."),
     ] = 2,
+    beside: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="prior.json of another training, to be compared with."),
+    ] = None,
     ship: Annotated[
         bool, typer.Option("--ship", help="Once all is done, make it the package's own.")
     ] = False,
 ) -> None:
     """Train MetaLR anew, on generated tasks. The same command goes on after any interruption."""
     try:
+        from tune_metalr.metalr.meta_training.record import laws_of
         from tune_metalr.metalr.meta_training.session import meta_train
     except ModuleNotFoundError as error:
         if error.name != "cmaes":
@@ -43,7 +48,9 @@ def meta_train(
     settings = ["--seed", str(seed), "--grid-seeds", str(grid_seeds)]
     command = ["tune-metalr", "meta-train", str(folder), "--processes", str(processes), *settings]
     command += ["--hours", str(hours)] if hours not in (0, _MOST_HOURS) else []
+    command += ["--beside", str(beside)] if beside else []
     command += ["--ship"] if ship else []
+    others = laws_of(beside) if beside else None
     ran = provenance()
     origin = {
         "command": shlex.join(["tune-metalr", "meta-train", "DIR", *settings]),
@@ -61,6 +68,7 @@ def meta_train(
                 origin=origin,
                 is_shipped=ship,
                 say=print,
+                others=others,
             )
     except InterruptedRunError:
         print(f"Stopped. To go on: {shlex.join(command)}")

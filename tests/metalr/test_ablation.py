@@ -17,6 +17,7 @@ from tune_metalr.metalr.meta_training.ablation import (
     Run,
     ablate,
     gains,
+    gains_over_prior,
     make_controller,
 )
 from tune_metalr.metalr.meta_training.evaluate import run_controller
@@ -225,3 +226,7 @@ def test_a_gain_is_over_families_and_over_the_part_before() -> None:
     assert found[Arm.ONLINE].mean == pytest.approx(0.0)
     assert Arm.AVERAGING not in found
     assert found[Arm.PROBE].low < 0.1 < found[Arm.PROBE].high
+    whole = gains_over_prior(made, families)
+    assert whole[Arm.PROBE] == found[Arm.PROBE]
+    assert whole[Arm.ONLINE].mean == pytest.approx(0.3)
+    assert Arm.PRIOR not in whole

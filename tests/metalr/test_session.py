@@ -25,6 +25,7 @@ from tune_metalr.metalr.meta_training import (
 )
 from tune_metalr.metalr.meta_training.ablation import Arm, Result
 from tune_metalr.metalr.meta_training.grid import Cell, Outcome, planned
+from tune_metalr.metalr.meta_training.record import laws_of
 from tune_metalr.metalr.meta_training.refine import Regret, Search
 from tune_metalr.metalr.meta_training.session import meta_train
 from tune_metalr.metalr.meta_training.table import read_table
@@ -68,7 +69,7 @@ def train(tmp_path, monkeypatch):
     monkeypatch.setattr(learn, "GENERATIONS", 20)
     said: list[str] = []
 
-    def begin(limit_seconds=60.0, *, seed=0, grid_seeds=2, is_shipped=False):
+    def begin(limit_seconds=60.0, *, seed=0, grid_seeds=2, is_shipped=False, others=None):
         said.clear()
         stages = meta_train(
             tmp_path / "out",
@@ -79,6 +80,7 @@ def train(tmp_path, monkeypatch):
             origin=ORIGIN,
             is_shipped=is_shipped,
             say=said.append,
+            others=others,
         )
         return stages, said, tmp_path / "out"
 
@@ -230,6 +232,48 @@ def test_what_is_not_complete_is_not_told_of(train, hasty, monkeypatch) -> None:
         assert verdicts[family]["ablation"]["saves"] == {}
         assert record["seconds_of"][f"refining {family}"] > 0  # paid all the same
     assert record["unfinished"] == [stage.name for stage in left if not stage.is_complete]
+
+
+def test_what_was_found_is_tried_beside_another_training(train, hasty) -> None:
+    *_, folder = train()
+    found = laws_of(folder / "prior.json")
+    adam, sgd = Family.ADAM, Family.SGD_MOMENTUM
+    other = {adam: found[adam], sgd: found[sgd]._replace(weight_decay=0.1)}
+    stages, said, _ = train(others=other)
+    assert [stage.name for stage in stages if "beside" in stage.name] == [
+        "trial beside adam",
+        "trial beside sgd-momentum",
+    ]
+    assert "adam: the other training has found the same law" in said
+    verdicts = json.loads((folder / "verdicts.json").read_text())
+    assert verdicts[adam]["beside"] == {"law": found[adam]._asdict(), "saves": [0.0, 0.0, 0.0]}
+    saved = pytest.approx(found[sgd].weight_decay - 0.1, abs=1e-4)
+    assert verdicts[sgd]["beside"]["saves"] == [saved] * 3
+    seconds = json.loads((folder / "prior.json").read_text())["record"]["seconds_of"]
+    assert seconds[f"trial beside {sgd}"] == 2.0 * len(SHORT) * 2 * 3
+
+
+def test_a_trial_beside_another_training_that_is_not_complete_says_nothing(
+    train, hasty, monkeypatch
+) -> None:
+    *_, folder = train()
+    other = {family: Prior(1e-3, 0.0, 0.1, 0.01) for family in Family}
+    stages, *_ = train(limit_seconds=0.0, others=other, is_shipped=True)
+    assert [stage.name for stage in stages if not stage.is_complete] == [
+        f"trial beside {family}" for family in Family
+    ]
+    verdicts = json.loads((folder / "verdicts.json").read_text())
+    assert [verdicts[family]["beside"]["saves"] for family in Family] == [None, None]
+    assert not list((folder.parent / "package").iterdir())
+
+
+@pytest.mark.parametrize("text", ["not JSON", "[]", '{"families": {"adam": {"rate": 1}}}'])
+def test_what_is_no_training_cannot_be_compared_with(tmp_path, text) -> None:
+    (tmp_path / "prior.json").write_text(text)
+    done = tune_metalr("meta-train", tmp_path / "out", "--beside", tmp_path / "prior.json")
+    assert done.returncode == 2
+    assert "prior.json is not the prior.json of a training" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_package_that_cannot_be_written_is_told_before_anything_is_run(train, monkeypatch):

@@ -122,14 +122,30 @@ def gains(results: Iterable[Result], task_families: Mapping[str, str]) -> dict[A
 
     Families of tasks count equally, and the interval is over them.
     """
+    return _gains(results, task_families, zip(list(Arm)[1:], Arm, strict=False))
+
+
+def gains_over_prior(
+    results: Iterable[Result], task_families: Mapping[str, str]
+) -> dict[Arm, Gain]:
+    """Return what MetaLR up to each part saves in regret over the prior alone; see `gains`."""
+    return _gains(results, task_families, ((arm, Arm.PRIOR) for arm in list(Arm)[1:]))
+
+
+def _gains(
+    results: Iterable[Result],
+    task_families: Mapping[str, str],
+    pairs: Iterable[tuple[Arm, Arm]],
+) -> dict[Arm, Gain]:
+    """Return what the first arm of each pair saves over the second."""
     regrets = {result.run: result.regret for result in results}
     told = {}
-    for before, arm in zip(Arm, list(Arm)[1:], strict=False):
+    for arm, other in pairs:
         saved: dict[str, list[float]] = {}
         for run, regret in regrets.items():
-            other = regrets.get(run._replace(arm=before.value))
-            if run.arm == arm and other is not None:
-                saved.setdefault(task_families[run.task], []).append(other - regret)
+            others = regrets.get(run._replace(arm=other.value))
+            if run.arm == arm and others is not None:
+                saved.setdefault(task_families[run.task], []).append(others - regret)
         if len(saved) > 1:
             told[arm] = interval([float(np.mean(some)) for some in saved.values()])
     return told

@@ -1,8 +1,11 @@
 """The prior's file: the laws, and how they were found."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from tune_metalr.errors import UserError
 from tune_metalr.metalr.meta_training.fit import (
     ALL,
     SAME_RATE,
@@ -96,6 +99,19 @@ def with_cost(content: Mapping[str, Any], stage: str, seconds: float) -> dict[st
 def with_residual(content: Mapping[str, Any], family: Family, digest: str) -> dict[str, Any]:
     """Return a prior's content that names the file of a residual by its SHA-256."""
     return {**content, "residuals": content["residuals"] | {family.value: digest}}
+
+
+def laws_of(file: Path) -> dict[Family, Prior]:
+    """Return the laws of a prior's file.
+
+    Raises:
+        UserError: It is none.
+    """
+    try:
+        families = json.loads(file.read_text(encoding="utf-8"))["families"]
+        return {family: Prior(**families[family]) for family in Family}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is not the prior.json of a training: {error}") from None
 
 
 def _tried(outcomes: Iterable[Outcome], family: Family) -> dict[str, list[float]]:

@@ -26,8 +26,10 @@ from tune_metalr.metalr.meta_training.stages import (
     Stage,
     ablate_parts,
     described_ablation,
+    described_beside,
     refine_law,
     saves,
+    try_beside,
 )
 from tune_metalr.metalr.meta_training.table import (
     GRID_FILE,
@@ -56,6 +58,7 @@ def meta_train(
     origin: Mapping[str, str],
     is_shipped: bool,
     say: Callable[[str], None],
+    others: Mapping[Family, Prior] | None = None,
 ) -> list[Stage]:
     """Run what is left of the grid; once it is complete, learn from it and write what was found.
 
@@ -68,6 +71,7 @@ def meta_train(
         origin: What the record tells of the command and the code.
         is_shipped: Whether what was found becomes the package's own, once nothing is left to run.
         say: Told each result, a line each.
+        others: The laws of another training, which those of this one are tried beside.
 
     Raises:
         UserError: `out` is a file, or the package's own files are to be written, and cannot.
@@ -81,7 +85,7 @@ def meta_train(
     out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + limit_seconds
     with one_thread(), processes_of_one_thread(processes) as pool:
-        training = MetaTraining(out, TASKS, seed, grid_seeds, origin, pool, end, say)
+        training = MetaTraining(out, TASKS, seed, grid_seeds, origin, pool, end, say, others)
         found, stage = _run_grid(training)
         if not stage.is_complete:  # a part of the grid must not change what is shipped
             return [stage]
@@ -162,7 +166,13 @@ def _learn_family(known: Known, content: dict[str, Any], training: MetaTraining)
     ablation = ablate_parts(known, verdict, training)
     content = with_cost(content, f"ablation {family}", ablation.seconds)
     told = described(verdict) | {"ablation": described_ablation(ablation)}
-    return _Learned(content, told, [*refined.stages, ablation.stage])
+    stages = [*refined.stages, ablation.stage]
+    beside = try_beside(known, Prior(**content["families"][family]), training)
+    if beside is not None:
+        content = with_cost(content, f"trial beside {family}", beside.seconds)
+        told |= {"beside": described_beside(beside)}
+        stages.append(beside.stage)
+    return _Learned(content, told, stages)
 
 
 def _ship(folder: Path, package: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tune_metalr.metalr.meta_training.ablation import Arm, ablate, gains
+from tune_metalr.metalr.meta_training.ablation import Arm, ablate, gains, gains_over_prior
 from tune_metalr.metalr.meta_training.code_digest import code_digest
 from tune_metalr.metalr.meta_training.grid import is_long
 from tune_metalr.metalr.meta_training.processes import Processes
@@ -20,7 +20,7 @@ from tune_metalr.metalr.meta_training.task import Task
 from tune_metalr.metalr.meta_training.tasks import suite
 from tune_metalr.metalr.meta_training.trial_of_laws import Law, try_laws
 from tune_metalr.metalr.meta_training.verdict import Gain, Known, Verdict
-from tune_metalr.metalr.prior import Prior
+from tune_metalr.metalr.prior import Family, Prior
 
 _FRESH_SEEDS = 3
 _FIRST_FRESH_SEED = 10_000
@@ -60,6 +60,8 @@ class MetaTraining(NamedTuple):
     """Nothing begins later (monotonic seconds): no run, and no generation of a search."""
     say: Callable[[str], None]
     """Told each result, a line each."""
+    others: Mapping[Family, Prior] | None = None
+    """The laws of another training, which those of this one are tried beside."""
 
     @property
     def short_tasks(self) -> list[Task]:
@@ -84,7 +86,20 @@ class Ablation(NamedTuple):
     """What each part is worth."""
 
     worth: dict[Arm, Gain]
-    """Empty until all has been run."""
+    """Over the parts before it; empty until all has been run."""
+    over_prior: dict[Arm, Gain]
+    """Over the prior alone, of MetaLR up to each part."""
+    seconds: float
+    stage: Stage
+
+
+class Beside(NamedTuple):
+    """How the law that was found does beside that of another training."""
+
+    law: Prior
+    """The other one."""
+    gain: Gain | None
+    """What is saved with the one that was found; `None` until all has been run."""
     seconds: float
     stage: Stage
 
@@ -122,7 +137,7 @@ def refine_law(known: Known, law: Prior, training: MetaTraining, *, has_width: b
         is_time_up=lambda: time.monotonic() > training.end,
     )
     searched = Stage(f"refining {family}", len(found.generations), how.generations)
-    count = len(tasks) * len(Law) * len(training.fresh_seeds)
+    count = len(tasks) * 2 * len(training.fresh_seeds)
     seconds = sum(generation.seconds for generation in found.generations)
     if not searched.is_complete:
         untried = Stage(f"trial of laws {family}", 0, count)
@@ -168,11 +183,12 @@ def ablate_parts(known: Known, verdict: Verdict, training: MetaTraining) -> Abla
     stage = Stage(f"ablation {family}", len(results), len(tasks) * len(Arm) * len(seeds))
     seconds = sum(result.seconds for result in results)
     if not stage.is_complete:
-        return Ablation({}, seconds, stage)
-    worth = gains(results, {task.name: task.family for task in tasks})
+        return Ablation({}, {}, seconds, stage)
+    families = {task.name: task.family for task in tasks}
+    worth = gains(results, families)
     for arm, gain in worth.items():
         training.say(f"{family}: in whole runs there, {arm} {saves(gain)}")
-    return Ablation(worth, seconds, stage)
+    return Ablation(worth, gains_over_prior(results, families), seconds, stage)
 
 
 def described_ablation(ablation: Ablation) -> dict[str, Any]:
@@ -181,10 +197,50 @@ def described_ablation(ablation: Ablation) -> dict[str, Any]:
         "runs": ablation.stage.finished_runs,
         "planned_runs": ablation.stage.planned_runs,
         "seconds": round(ablation.seconds),
-        "saves": {
-            arm.value: [round(value, 4) for value in gain] for arm, gain in ablation.worth.items()
-        },
+        "saves": _rounded(ablation.worth),
+        "saves_over_prior": _rounded(ablation.over_prior),
     }
+
+
+def try_beside(known: Known, law: Prior, training: MetaTraining) -> Beside | None:
+    """Try what was found beside the law of another training, with fresh seeds.
+
+    Returns:
+        `None` where there is no other training.
+    """
+    if training.others is None:
+        return None
+    family, tasks = known.family, training.short_tasks
+    other = training.others[family]
+    name = f"trial beside {family}"
+    if other == law:
+        training.say(f"{family}: the other training has found the same law")
+        return Beside(other, Gain(0.0, 0.0, 0.0), 0.0, Stage(name, 0, 0))
+    trial = try_laws(
+        {Law.OTHER: other, Law.FOUND: law},
+        family,
+        tasks,
+        known.surface_of,
+        seeds=training.fresh_seeds,
+        processes=training.processes,
+        log=training.log(try_laws, family, "beside", other, law),
+        end=training.end,
+    )
+    if trial.gain is not None:
+        training.say(f"{family}: beside the law of the other training, it {saves(trial.gain)}")
+    count = len(tasks) * 2 * len(training.fresh_seeds)
+    seconds = sum(run.seconds for run in trial.runs.values())
+    return Beside(other, trial.gain, seconds, Stage(name, len(trial.runs), count))
+
+
+def described_beside(beside: Beside) -> dict[str, Any]:
+    """Return how two trainings compare as JSON has it; null is a trial that is not complete."""
+    gain = beside.gain and [round(value, 4) for value in beside.gain]
+    return {"law": beside.law._asdict(), "saves": gain}
+
+
+def _rounded(gains_of: Mapping[Arm, Gain]) -> dict[str, list[float]]:
+    return {arm.value: [round(value, 4) for value in gain] for arm, gain in gains_of.items()}
 
 
 def saves(gain: Gain) -> str:

@@ -23,6 +23,10 @@ class Law(StrEnum):
     """The fit to the oracle grid."""
     REFINED = "refined"
     """What CMA-ES has made of it."""
+    OTHER = "other"
+    """What another training has found."""
+    FOUND = "found"
+    """What this one has."""
 
 
 class Key(NamedTuple):
@@ -38,11 +42,11 @@ class Trial(NamedTuple):
 
     runs: Mapping[Key, Regret]
     gain: Gain | None
-    """What refining saves, over families of tasks; `None` until all has been run."""
+    """What the second law saves, over families of tasks; `None` until all has been run."""
 
     @property
     def pays(self) -> bool:
-        """Whether the refined law is better for certain."""
+        """Whether the second law is better for certain."""
         return self.gain is not None and self.gain.pays
 
 
@@ -60,7 +64,7 @@ def try_laws(
     """Run what `log` does not hold, until `end` (monotonic seconds).
 
     Args:
-        laws: Both.
+        laws: Both; what the second one saves over the first is told.
         family: Of optimizers.
         tasks: All families of them; each has a surface.
         surfaces: The grid's, by the task's name: they say what a regret is.
@@ -82,16 +86,17 @@ def try_laws(
             runs[key] = found
             write([*key, *found])
     complete = all(key in runs for key in wanted)
-    return Trial(runs, _gain(runs, tasks, seeds) if complete else None)
+    return Trial(runs, _gain(runs, tasks, seeds, *laws) if complete else None)
 
 
-def _gain(runs: Mapping[Key, Regret], tasks: Sequence[Task], seeds: Sequence[int]) -> Gain:
+def _gain(
+    runs: Mapping[Key, Regret], tasks: Sequence[Task], seeds: Sequence[int], first: Law, second: Law
+) -> Gain:
     """Return the mean over families of tasks, with its interval: tasks of one are alike."""
     saved: dict[str, list[float]] = {}
     for task in tasks:
         saved.setdefault(task.family, []).extend(
-            runs[Key(task.name, Law.GRID, seed)].regret
-            - runs[Key(task.name, Law.REFINED, seed)].regret
+            runs[Key(task.name, first, seed)].regret - runs[Key(task.name, second, seed)].regret
             for seed in seeds
         )
     return interval([float(np.mean(some)) for some in saved.values()])
