@@ -14,6 +14,7 @@ from analysis.publishing.blocks import with_block
 from analysis.publishing.claims import thresholds_table
 from analysis.publishing.first_picture import first_picture
 from analysis.publishing.first_table import Shown, first_table
+from analysis.publishing.meta_training import PAGE, meta_training_page, trainings
 from analysis.publishing.studied import REFERENCE, Studied
 from analysis.report.report import contents_of, text_files
 from analysis.report.sentences import total_and_missing, warnings
@@ -39,6 +40,10 @@ _STUDIES = ("study", "trials run", "device-hours", "days", "commits (trials)", "
 def pages(root: Path, studies: Mapping[str, Studied]) -> Iterator[tuple[Path, str]]:
     """Yield the path and the text of every generated file.
 
+    Args:
+        root: Of the repository.
+        studies: Those whose ledgers are kept.
+
     Raises:
         UserError: The study of the README's table is not there, or the README has no place for it.
     """
@@ -51,6 +56,8 @@ def pages(root: Path, studies: Mapping[str, Studied]) -> Iterator[tuple[Path, st
     if picture := first_picture(first, _FIRST):
         yield root / REFERENCE / "first.svg", _on_white(picture)
     yield root / REFERENCE / "README.md", "\n\n".join(_overview(studies)) + "\n"
+    if found := trainings(root):
+        yield root / PAGE, meta_training_page(found)
     for name, study in studies.items():
         for file, content in text_files(contents_of(*study)):
             shown = _on_white(content) if file.endswith(".svg") else content
