@@ -7,8 +7,8 @@ batch. What it sees moves the rate away from the prior's where, and only where, 
   convolutional networks eight times the rate raise it from .37 to .47, and on texts it is near 0
   early at every rate), so only its upper end is used; under SGD with momentum both are.
 - The lower end counts only near the peak: on the way up and down a small sigma is meant.
-- Under Adam the upper end rises from 1 to 2 with the rate's share of its peak. Early in the warm-up 1
-  says that the peak will be too much. At the peak good rates lead across the valley and back (the
+- Under Adam the upper end rises from 1 to 2 with the rate's share of its peak. Early in the warm-up
+  1 says that the peak will be too much. At the peak good rates lead across the valley and back (the
   edge of stability of adaptive methods: Cohen et al. 2022, arXiv 2207.14484), and only from 2 on a
   step gains nothing. An end of 1 throughout lowered rates that were right.
 - Outside, the log rate moves by the excess over the slope of sigma against the log rate, at most by
