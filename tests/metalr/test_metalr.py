@@ -69,18 +69,10 @@ def test_too_much_curvature_lowers_the_rate_within_the_bound(family) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_further_outside_the_larger_the_move(family) -> None:
-    scales = [sees(start(family, Quadratic()), sigma) for sigma in (0.9, 1.03, 1.06, 3.0)]
+    scales = [sees(start(family, Quadratic()), sigma) for sigma in (0.9, 1.02, 1.05, 3.0)]
     assert scales[0] == 1
     assert sorted(scales, reverse=True) == scales
     assert len(set(scales)) == 4
-
-
-def test_at_the_peak_only_steps_that_gain_nothing_lower_adams_rate() -> None:
-    metalr = start(Family.ADAM, problem := Quadratic(start=0.3))
-    while metalr.planned_share < 1:
-        train(metalr, problem, 1, closure=False)
-    assert sees(metalr, 1.9, times=5) == 1
-    assert sees(metalr, 2.2, times=5) < 1
 
 
 def test_what_is_not_resolved_moves_nothing() -> None:

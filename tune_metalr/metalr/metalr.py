@@ -7,10 +7,6 @@ batch. What it sees moves the rate away from the prior's where, and only where, 
   convolutional networks eight times the rate raise it from .37 to .47, and on texts it is near 0
   early at every rate), so only its upper end is used; under SGD with momentum both are.
 - The lower end counts only near the peak: on the way up and down a small sigma is meant.
-- Under Adam the upper end rises from 1 to 2 with the rate's share of its peak. Early in the warm-up
-  1 says that the peak will be too much. At the peak good rates lead across the valley and back (the
-  edge of stability of adaptive methods: Cohen et al. 2022, arXiv 2207.14484), and only from 2 on a
-  step gains nothing. An end of 1 throughout lowered rates that were right.
 - Outside, the log rate moves by the excess over the slope of sigma against the log rate, at most by
   a factor of 1.5 a probe, and stays within a factor of 4 of the prior.
 - A step that has raised the loss by half is taken back, the rate halved, beyond that factor if need
@@ -45,17 +41,14 @@ class DeadBand(NamedTuple):
 
     low: float
     high: float
-    """At no rate."""
-    rise: float
-    """Of the upper end, up to the peak."""
     slope: float
     """Of sigma against the log of the rate: what an excess is divided by."""
 
 
 DEAD_BANDS: Mapping[Family, DeadBand] = MappingProxyType(
     {
-        Family.ADAM: DeadBand(-math.inf, high=1.0, rise=1.0, slope=0.2),
-        Family.SGD_MOMENTUM: DeadBand(0.1, high=1.0, rise=0.0, slope=0.5),
+        Family.ADAM: DeadBand(-math.inf, 1.0, 0.2),
+        Family.SGD_MOMENTUM: DeadBand(0.1, 1.0, 0.5),
     }
 )
 
@@ -269,9 +262,8 @@ class MetaLR(PriorController):
     def _excess(self, sigma: float) -> float:
         """Return by how much the log rate is too high, as far as sigma tells."""
         band = self._band
-        high = band.high + band.rise * self.planned_share
-        if sigma > high:
-            return (sigma - high) / band.slope
+        if sigma > band.high:
+            return (sigma - band.high) / band.slope
         if sigma < band.low and self.planned_share >= _NEAR_THE_PEAK:
             return (sigma - band.low) / band.slope
         return 0.0

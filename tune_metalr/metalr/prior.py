@@ -48,7 +48,7 @@ class Prior(NamedTuple):
         """Return the highest rate of a run.
 
         It was fitted on 300 to 11,000 steps and on widths of 32 to 2,048; beyond, the powers go on.
-        Weight decays were compared on runs of fewer than 5,000 steps.
+        Warm-ups and decays were tried on runs of fewer than 5,000 steps.
 
         Args:
             total_steps: Of the run.

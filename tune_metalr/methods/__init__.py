@@ -216,7 +216,7 @@ CONTROLLERS: Mapping[str, Controller] = MappingProxyType(
             "tune_metalr.metalr.metalr.MetaLR",
             sets_rate=True,
             meaning="the prior, corrected by second-order probes and guarded against blow-ups",
-            revision="6",
+            revision="5",
             sets_weight_decay=True,
             has_prior=True,
             has_residual=True,

@@ -11,7 +11,7 @@ def runs_like(outcomes: Iterable[Outcome], family: Family, law: Prior) -> list[O
     """Return a family's runs with the base's weight decay and, on each task, the nearest warm-up.
 
     Until the warm-up is over, the rate at a look is another share of the peak with each warm-up.
-    The grid has not tried all of them at every rate.
+    The grid has not tried all of them on tasks of long horizons.
     """
     base_decay = AXES[family].weight_decays[0]
     by_task: dict[str, dict[float, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
