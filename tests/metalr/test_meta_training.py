@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from tests.conftest import REPOSITORY
 from tune_metalr.metalr.meta_training.fit import Fitting
 from tune_metalr.metalr.meta_training.grid import AXES, Cell, Outcome, planned, run_grid, settings
 from tune_metalr.metalr.meta_training.processes import processes_of_one_thread
@@ -17,6 +18,9 @@ from tune_metalr.metalr.meta_training.task import split_of
 from tune_metalr.metalr.meta_training.tasks import TASKS
 from tune_metalr.metalr.meta_training.watch import Watch
 from tune_metalr.metalr.prior import PRIOR_FILE, REFERENCE_WIDTH, Family
+
+KEPT = REPOSITORY / "analysis/meta-training"
+"""Trainings that are not shipped."""
 
 GOOD = Setting(rate=8e-3, warmup_fraction=0.25, weight_decay=0.1)
 TEACHER = next(task for task in TASKS if task.name == "teacher-0")
@@ -144,15 +148,21 @@ def test_with_one_family_nothing_can_be_left_out() -> None:
     assert Fitting(of_widths(-0.4, families=1), Family.ADAM).fit_what_transfers().law[-1] == 0
 
 
-def test_what_is_shipped_is_the_fit_of_the_table_beside_it() -> None:
-    shipped = json.loads(PRIOR_FILE.read_text())
-    verdicts = json.loads(PRIOR_FILE.with_name("verdicts.json").read_text())
-    again = prior_file(read_table(GRID_FILE), TASKS, {})
-    record = shipped["record"]
+@pytest.mark.parametrize(
+    ("prior", "table"),
+    [(PRIOR_FILE, GRID_FILE)]
+    + [(prior, prior.with_name(GRID_FILE.name)) for prior in sorted(KEPT.glob("*/prior.json"))],
+    ids=lambda file: file.parent.name,
+)
+def test_every_training_that_is_kept_is_the_fit_of_its_table(prior, table) -> None:
+    found = json.loads(prior.read_text())
+    verdicts = json.loads(prior.with_name("verdicts.json").read_text())
+    again = prior_file(read_table(table), TASKS, {})
+    record = found["record"]
     for family, fit_again in again["record"]["fits"].items():
         refined = record["fits"][family].pop("refined", {"pays": False})
         law = refined["law"] if refined["pays"] else fit_again["law"]
-        assert shipped["families"][family] == law
+        assert found["families"][family] == law
         assert verdicts[family]["ablation"]["seconds"] == record["seconds_of"][f"ablation {family}"]
     assert record["seconds"] == sum(record["seconds_of"].values())
     cost = again["record"].pop("seconds"), again["record"].pop("seconds_of")
